@@ -1,0 +1,169 @@
+"""The settings, as small frozen models.  The comment above a field is its documentation.
+
+`roadstead config explain` and `config.example.yaml` are made from these comments and defaults; a test keeps
+them equal.  Everything here is a value: reading files and the environment is `config/loading.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+Seconds = Annotated[float, Field(gt=0)]
+Bytes = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class TlsSettings(Section):
+    # PEM file with the server's certificate, followed by the rest of its chain.
+    certificate: Path | None = None
+    # PEM file with the private key of the certificate.
+    key: Path | None = None
+    # PEM file with the authorities that client certificates must come from. Setting it demands a client certificate.
+    client_ca: Path | None = None
+    # Oldest TLS version accepted.
+    minimum_version: Literal["1.2", "1.3"] = "1.2"
+
+
+class HttpSettings(Section):
+    # How long a client may take to send a request's head, in seconds.
+    header_timeout: Seconds = 10.0
+    # How long an idle connection stays open between requests, in seconds.
+    keep_alive_timeout: Seconds = 75.0
+    # Longest request head accepted (request line and headers together), in bytes.
+    max_header_bytes: Bytes = 32 * 1024
+    # Most header lines accepted in a request.
+    max_headers: Bytes = 100
+    # A body that comes slower than this, measured over `body_grace`, is refused, in bytes a second. 0 allows any speed.
+    min_body_rate: Annotated[int, Field(ge=0)] = 1024
+    # How long a body may be slower than `min_body_rate`, in seconds.
+    body_grace: Seconds = 30.0
+    # A client that takes nothing of a response for this long is cut off, in seconds.
+    write_timeout: Seconds = 120.0
+    # Most connections a worker keeps open. More are answered 503.
+    max_connections: Bytes = 10_000
+    # How long a stopping server lets running requests go on, in seconds.
+    drain_timeout: Seconds = 30.0
+    # Addresses or networks of reverse proxies whose X-Forwarded-For, -Proto and -Host are believed.
+    trusted_proxies: tuple[str, ...] = ()
+
+
+class DatabaseSettings(Section):
+    # sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME. Empty: SQLite in the data folder.
+    url: SecretStr = SecretStr("")
+    # Bring the schema up to date when the server starts. If false, a server with an old schema refuses to start.
+    auto_migrate: bool = True
+    # Most PostgreSQL connections that one worker holds.
+    pool_size: Annotated[int, Field(ge=1, le=200)] = 10
+    # How long to wait for a free connection, or for SQLite's write lock, in seconds.
+    pool_timeout: Seconds = 30.0
+
+
+class FilesystemSettings(Section):
+    # Folder for the blobs. Empty: `blobs` in the data folder.
+    rootdirectory: Path | None = None
+
+
+class StorageSettings(Section):
+    # Where bytes are kept.
+    driver: Literal["filesystem"] = "filesystem"
+    filesystem: FilesystemSettings = FilesystemSettings()
+
+
+class RegistrySettings(Section):
+    # The project that a repository name of one component belongs to.
+    default_project: str = "library"
+    # Create a project on the first push to it, when the caller may create projects.
+    create_projects_on_push: bool = True
+    # Who may create projects: every signed-in user, or administrators only.
+    project_creation: Literal["everyone", "administrators"] = "administrators"
+    # Largest manifest accepted, in bytes. The specification asks for 4 MiB at least.
+    max_manifest_bytes: Annotated[int, Field(ge=4 * 1024 * 1024, le=64 * 1024 * 1024)] = 4 * 1024 * 1024
+    # Largest blob accepted, in bytes. 0 is no limit.
+    max_blob_bytes: Annotated[int, Field(ge=0)] = 0
+    # Smallest chunk, other than the last, that a chunked upload should send, in bytes. 0 asks for none.
+    chunk_min_length: Annotated[int, Field(ge=0)] = 0
+    # An upload untouched for this long is abandoned, in seconds.
+    upload_expiry: Seconds = 24 * 3600.0
+    # Most unfinished uploads that one account may have.
+    max_uploads_per_user: Bytes = 1000
+    # What a manifest names must exist: "all" of it, "blobs" but not an index's children, or "none" of it.
+    validate_references: Literal["all", "blobs", "none"] = "blobs"
+    # Allow manifests, tags and blobs to be deleted.
+    delete_enabled: bool = True
+    # Largest page of tags, repositories or referrers.
+    max_page_size: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+
+
+class AuthSettings(Section):
+    # How long a token from /service/token is good, in seconds.
+    token_lifetime: Annotated[int, Field(ge=60, le=86_400)] = 1800
+    # How long a refresh token is good, in seconds.
+    refresh_token_lifetime: Annotated[int, Field(ge=60)] = 30 * 86_400
+    # The `service` of the token challenge.
+    service: str = "roadstead"
+    # How long a verified password is remembered by a worker, in seconds. 0 checks the hash each time.
+    credential_cache: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    # Most password hashes computed at once by a worker.
+    max_concurrent_hashes: Annotated[int, Field(ge=1, le=64)] = 2
+    # Wrong passwords for one account or from one address, within `failure_window`, before further tries are refused.
+    max_failures: Annotated[int, Field(ge=1)] = 10
+    # How long wrong passwords are counted, in seconds.
+    failure_window: Seconds = 300.0
+    # Let anyone pull from public projects without signing in.
+    anonymous_pull: bool = True
+
+
+class JobsSettings(Section):
+    # Run background jobs inside `serve`. If false, run `roadstead worker` somewhere.
+    embedded: bool = True
+    # Jobs that one process runs at once.
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 2
+    # How long a job may go without a sign of life before another worker takes it over, in seconds.
+    lease: Seconds = 60.0
+
+
+class LogSettings(Section):
+    # "auto" is "console" on a terminal and "json" elsewhere.
+    format: Literal["auto", "console", "json"] = "auto"
+    # Least severe event written.
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    # Write a line for each request.
+    access: bool = True
+
+
+class Settings(Section):
+    # Folder for everything that is not kept elsewhere: the database, the blobs, the first password.
+    data: Path = Path("roadstead-data")
+    # Address to listen on.
+    host: str = "127.0.0.1"
+    # Port to listen on.
+    port: Annotated[int, Field(ge=0, le=65535)] = 5000
+    # Worker processes. 0 is one for each core.
+    workers: Annotated[int, Field(ge=0, le=256)] = 0
+    # Listen on this Unix socket instead of host and port.
+    unix_socket: Path | None = None
+    # Addresses that clients use, such as https://registry.example.com. The first is used in answers to unknown hosts.
+    external_urls: tuple[str, ...] = ()
+    tls: TlsSettings = TlsSettings()
+    http: HttpSettings = HttpSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    storage: StorageSettings = StorageSettings()
+    registry: RegistrySettings = RegistrySettings()
+    auth: AuthSettings = AuthSettings()
+    jobs: JobsSettings = JobsSettings()
+    log: LogSettings = LogSettings()
+
+    @property
+    def database_url(self) -> str:
+        """The database's address, with the default filled in.  Holds a password: never log it."""
+        return self.database.url.get_secret_value() or f"sqlite:///{self.data.absolute() / 'roadstead.db'}"
+
+    @property
+    def blobs_folder(self) -> Path:
+        return (self.storage.filesystem.rootdirectory or self.data / "blobs").absolute()

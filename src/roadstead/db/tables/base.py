@@ -1,0 +1,38 @@
+"""The column types that every table shares, and the names that constraints get."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from sqlalchemy import BigInteger, Integer, LargeBinary, MetaData, Text
+from sqlalchemy.orm import DeclarativeBase, mapped_column
+
+# Text that is compared or paged sorts bytewise on both databases.
+BytewiseText = Text().with_variant(Text(collation="C"), "postgresql")
+# SQLite only counts up by itself in a column that is exactly INTEGER.
+RowId = BigInteger().with_variant(Integer, "sqlite")
+
+Id = Annotated[int, mapped_column(RowId, primary_key=True, autoincrement=True)]
+Name = Annotated[str, mapped_column(BytewiseText)]
+OptionalName = Annotated[str | None, mapped_column(BytewiseText)]
+Bytes = Annotated[bytes, mapped_column(LargeBinary)]
+Count = Annotated[int, mapped_column(BigInteger)]
+# Milliseconds since 1970, UTC: the same number on both databases, and cheap on the hot paths.
+Instant = Annotated[int, mapped_column(BigInteger)]
+OptionalInstant = Annotated[int | None, mapped_column(BigInteger)]
+
+
+class Base(DeclarativeBase):
+    """Tables are declared once and used with Core statements: no session, no lazy loading."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    # Ids are never used twice on SQLite either: a token or an upload of a deleted row must not fit a new one.
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - SQLAlchemy's own interface

@@ -1,0 +1,1 @@
+"""How the program tells what it does: the clock, logs, the access log."""
