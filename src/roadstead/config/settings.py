@@ -93,7 +93,7 @@ class RegistrySettings(Section):
     # Most unfinished uploads that one account may have.
     max_uploads_per_user: Bytes = 1000
     # What a manifest names must exist: "all" of it, "blobs" but not an index's children, or "none" of it.
-    validate_references: Literal["all", "blobs", "none"] = "blobs"
+    validate_references: Literal["all", "blobs", "none"] = "all"
     # Allow manifests, tags and blobs to be deleted.
     delete_enabled: bool = True
     # Largest page of tags, repositories or referrers.
@@ -101,6 +101,8 @@ class RegistrySettings(Section):
 
 
 class AuthSettings(Section):
+    # How an unauthenticated request is challenged: "bearer" sends clients to the token service, "basic" asks for the password.
+    challenge: Literal["bearer", "basic"] = "bearer"
     # How long a token from /service/token is good, in seconds.
     token_lifetime: Annotated[int, Field(ge=60, le=86_400)] = 1800
     # How long a refresh token is good, in seconds.

@@ -17,7 +17,8 @@ class Upload(Base):
         RowId, ForeignKey("repositories.id", ondelete="CASCADE"), index=True
     )
     user_id: Mapped[int | None] = mapped_column(RowId, ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    storage_key: Mapped[str] = mapped_column(BytewiseText, unique=True)
+    # Where the durable bytes are; NULL while there are none.
+    storage_key: Mapped[str | None] = mapped_column(BytewiseText, unique=True)
     # The store's own notes, opaque to all others.
     store_state: Mapped[dict[str, object]] = mapped_column(JSON)
     algorithm: Mapped[Name]
