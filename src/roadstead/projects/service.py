@@ -1,0 +1,128 @@
+"""What people can ask of projects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from roadstead.config.settings import RegistrySettings
+from roadstead.db.database import Database
+from roadstead.errors import Denied, NameInvalid, NameUnknown
+from roadstead.identity.principals import Principal
+from roadstead.identity.scopes import GrantedScope, RequestedScope
+from roadstead.oci.names import RepositoryName
+from roadstead.projects.access import AccessFacts, authorize, check_account, permitted, too_narrow
+from roadstead.projects.queries import ACCESS, create_project
+from roadstead.projects.queries import project_id as project_id_by_name
+from roadstead.projects.roles import EVERYTHING, Action
+from roadstead.telemetry.clock import Clock, now_ms
+
+CATALOG = "catalog"
+
+
+class Projects:
+    def __init__(
+        self, database: Database, settings: RegistrySettings, *, anonymous_pull: bool, clock: Clock = now_ms
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+        self.anonymous_pull = anonymous_pull
+
+    def name(self, text: str) -> RepositoryName:
+        """A repository name as a client writes it, the default project filled in."""
+        return RepositoryName.parse(text, default_project=self._settings.default_project)
+
+    def parameters(self, principal: Principal, name: RepositoryName) -> dict[str, object]:
+        """The values that every query made by `with_access` binds."""
+        return {"user_id": principal.user_id, "project": name.project}
+
+    async def facts(self, principal: Principal, project: str) -> AccessFacts:
+        row = await self._database.first(ACCESS, {"user_id": principal.user_id, "project": project})
+        if row is None:  # pragma: no cover - the query starts from a constant row
+            raise NameUnknown("no such project")
+        return AccessFacts.of(row)
+
+    def authorize(self, facts: AccessFacts, principal: Principal, name: RepositoryName, action: Action) -> None:
+        authorize(facts, principal, name, action, anonymous_pull=self.anonymous_pull)
+
+    async def require(self, principal: Principal, name: RepositoryName, action: Action) -> int:
+        """The project's id, if the caller may do `action` in it.  A push may create the project."""
+        facts = await self.facts(principal, name.project)
+        if facts.project_id is None and action is Action.PUSH:
+            return await self._create_for_push(facts, principal, name)
+        self.authorize(facts, principal, name, action)
+        if facts.project_id is None:
+            raise NameUnknown(
+                "no such repository", remedy="check the name, or push to it first", name=name.requested
+            )
+        return facts.project_id
+
+    async def check_signed_in(self, principal: Principal) -> AccessFacts:
+        """The account's standing, for requests that name no repository."""
+        facts = await self.facts(principal, "")
+        check_account(facts, principal)
+        return facts
+
+    async def grants(self, principal: Principal, requested: Sequence[RequestedScope]) -> list[GrantedScope]:
+        """The part of each requested scope that the caller may have; nothing is an empty list, not an error."""
+        facts: dict[str, AccessFacts] = {}
+        granted = []
+        for scope in requested:
+            actions: frozenset[str] = frozenset()
+            if scope.type == "repository":
+                actions = await self._granted_actions(principal, scope, facts)
+            elif scope.type == "registry" and scope.name == CATALOG and not principal.anonymous:
+                # What the list then holds is decided row by row.
+                actions = frozenset({"*"})
+            granted.append(GrantedScope(scope.type, scope.name, actions))
+        return granted
+
+    async def _granted_actions(
+        self, principal: Principal, scope: RequestedScope, known: dict[str, AccessFacts]
+    ) -> frozenset[str]:
+        try:
+            name = self.name(scope.name)
+        except NameInvalid:
+            return frozenset()
+        if name.project not in known:
+            known[name.project] = await self.facts(principal, name.project)
+        facts = known[name.project]
+        held = permitted(facts, principal, anonymous_pull=self.anonymous_pull)
+        if facts.project_id is None and self._may_create(facts, principal):
+            held = EVERYTHING
+        if "*" in scope.actions:
+            return frozenset(map(str, held))
+        return frozenset(map(str, held)) & scope.actions
+
+    def _may_create(self, facts: AccessFacts, principal: Principal) -> bool:
+        if not self._settings.create_projects_on_push or principal.anonymous:
+            return False
+        return facts.admin or self._settings.project_creation == "everyone"
+
+    async def _create_for_push(self, facts: AccessFacts, principal: Principal, name: RepositoryName) -> int:
+        check_account(facts, principal)
+        if self._may_create(facts, principal):
+            if principal.limits(name.full, Action.PUSH):
+                raise too_narrow(name, Action.PUSH)
+            await self._database.write(
+                create_project, name.project, public=False, owner_id=principal.user_id, now=self._clock()
+            )
+            created = await self._database.read(project_id_by_name, name.project)
+            if created is not None:
+                return created
+        if facts.admin and not self._settings.create_projects_on_push:
+            raise Denied(
+                f"there is no project {name.project}, and pushing does not create one here",
+                remedy="create the project first, or set registry.create_projects_on_push",
+                name=name.requested,
+            )
+        # A stranger learns nothing from the difference between no project and a closed one.
+        authorize(
+            AccessFacts(None, public=False, owner_id=None, epoch=facts.epoch, admin=False, disabled=facts.disabled),
+            principal,
+            name,
+            Action.PUSH,
+            anonymous_pull=self.anonymous_pull,
+        )
+        raise Denied("you may not push here", name=name.requested)  # pragma: no cover - authorize raised
+
