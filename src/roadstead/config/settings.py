@@ -7,16 +7,19 @@ them equal.  Everything here is a value: reading files and the environment is `c
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-Seconds = Annotated[float, Field(gt=0)]
+from roadstead.config import rules
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class TlsSettings(Section):
@@ -24,10 +27,19 @@ class TlsSettings(Section):
     certificate: Path | None = None
     # PEM file with the private key of the certificate.
     key: Path | None = None
-    # PEM file with the authorities that client certificates must come from. Setting it demands a client certificate.
+    # PEM file with the authorities that client certificates must come from. Setting it demands a client
+    # certificate.
     client_ca: Path | None = None
     # Oldest TLS version accepted.
     minimum_version: Literal["1.2", "1.3"] = "1.2"
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("needs certificate and key together")
+        if self.client_ca is not None and self.certificate is None:
+            raise ValueError("needs certificate and key when client_ca is set")
+        return self
 
 
 class HttpSettings(Section):
@@ -38,25 +50,27 @@ class HttpSettings(Section):
     # Longest request head accepted (request line and headers together), in bytes.
     max_header_bytes: Bytes = 32 * 1024
     # Most header lines accepted in a request.
-    max_headers: Bytes = 100
-    # A body that comes slower than this, measured over `body_grace`, is refused, in bytes a second. 0 allows any speed.
+    max_headers: Count = 100
+    # A body that comes slower than this, measured over `body_grace`, is refused, in bytes a second. 0
+    # allows any speed.
     min_body_rate: Annotated[int, Field(ge=0)] = 1024
     # How long a body may be slower than `min_body_rate`, in seconds.
     body_grace: Seconds = 30.0
     # A client that takes nothing of a response for this long is cut off, in seconds.
     write_timeout: Seconds = 120.0
     # Most connections a worker keeps open. More are answered 503.
-    max_connections: Bytes = 10_000
+    max_connections: Count = 10_000
     # How long a stopping server lets running requests go on, in seconds.
     drain_timeout: Seconds = 30.0
     # Addresses or networks of reverse proxies whose X-Forwarded-For, -Proto and -Host are believed.
-    trusted_proxies: tuple[str, ...] = ()
+    trusted_proxies: tuple[Annotated[str, AfterValidator(rules.network)], ...] = ()
 
 
 class DatabaseSettings(Section):
     # sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME. Empty: SQLite in the data folder.
-    url: SecretStr = SecretStr("")
-    # Bring the schema up to date when the server starts. If false, a server with an old schema refuses to start.
+    url: Annotated[SecretStr, AfterValidator(rules.database_url)] = SecretStr("")
+    # Bring the schema up to date when the server starts. If false, a server with an old schema refuses to
+    # start.
     auto_migrate: bool = True
     # Most PostgreSQL connections that one worker holds.
     pool_size: Annotated[int, Field(ge=1, le=200)] = 10
@@ -70,14 +84,15 @@ class FilesystemSettings(Section):
 
 
 class StorageSettings(Section):
-    # Where bytes are kept.
+    # Kind of store.
     driver: Literal["filesystem"] = "filesystem"
+    # Options of the `filesystem` driver.
     filesystem: FilesystemSettings = FilesystemSettings()
 
 
 class RegistrySettings(Section):
     # The project that a repository name of one component belongs to.
-    default_project: str = "library"
+    default_project: Annotated[str, AfterValidator(rules.project_name)] = "library"
     # Create a project on the first push to it, when the caller may create projects.
     create_projects_on_push: bool = True
     # Who may create projects: every signed-in user, or administrators only.
@@ -91,7 +106,7 @@ class RegistrySettings(Section):
     # An upload untouched for this long is abandoned, in seconds.
     upload_expiry: Seconds = 24 * 3600.0
     # Most unfinished uploads that one account may have.
-    max_uploads_per_user: Bytes = 1000
+    max_uploads_per_user: Count = 1000
     # What a manifest names must exist: "all" of it, "blobs" but not an index's children, or "none" of it.
     validate_references: Literal["all", "blobs", "none"] = "all"
     # Allow manifests, tags and blobs to be deleted.
@@ -101,19 +116,21 @@ class RegistrySettings(Section):
 
 
 class AuthSettings(Section):
-    # How an unauthenticated request is challenged: "bearer" sends clients to the token service, "basic" asks for the password.
+    # How an unauthenticated request is challenged: "bearer" sends clients to the token service, "basic"
+    # asks for the password.
     challenge: Literal["bearer", "basic"] = "bearer"
     # How long a token from /service/token is good, in seconds.
     token_lifetime: Annotated[int, Field(ge=60, le=86_400)] = 1800
     # How long a refresh token is good, in seconds.
     refresh_token_lifetime: Annotated[int, Field(ge=60)] = 30 * 86_400
     # The `service` of the token challenge.
-    service: str = "roadstead"
+    service: Annotated[str, AfterValidator(rules.header_word)] = "roadstead"
     # How long a verified password is remembered by a worker, in seconds. 0 checks the hash each time.
     credential_cache: Annotated[float, Field(ge=0, le=3600)] = 60.0
     # Most password hashes computed at once by a worker.
     max_concurrent_hashes: Annotated[int, Field(ge=1, le=64)] = 2
-    # Wrong passwords for one account or from one address, within `failure_window`, before further tries are refused.
+    # Wrong passwords for one account or from one address, within `failure_window`, before further tries are
+    # refused.
     max_failures: Annotated[int, Field(ge=1)] = 10
     # How long wrong passwords are counted, in seconds.
     failure_window: Seconds = 300.0
@@ -143,22 +160,31 @@ class Settings(Section):
     # Folder for everything that is not kept elsewhere: the database, the blobs, the first password.
     data: Path = Path("roadstead-data")
     # Address to listen on.
-    host: str = "127.0.0.1"
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     # Port to listen on.
     port: Annotated[int, Field(ge=0, le=65535)] = 5000
     # Worker processes. 0 is one for each core.
     workers: Annotated[int, Field(ge=0, le=256)] = 0
     # Listen on this Unix socket instead of host and port.
     unix_socket: Path | None = None
-    # Addresses that clients use, such as https://registry.example.com. The first is used in answers to unknown hosts.
-    external_urls: tuple[str, ...] = ()
+    # Addresses that clients use, such as https://registry.example.com. The first is used in answers to
+    # unknown hosts.
+    external_urls: tuple[Annotated[str, AfterValidator(rules.external_url)], ...] = ()
+    # TLS. Without a certificate the server speaks plain HTTP.
     tls: TlsSettings = TlsSettings()
+    # Limits of a connection, a request and a response.
     http: HttpSettings = HttpSettings()
+    # Where the index is kept: SQLite for one machine, PostgreSQL for several.
     database: DatabaseSettings = DatabaseSettings()
+    # Where the bytes are kept.
     storage: StorageSettings = StorageSettings()
+    # What may be pushed, and how much of it.
     registry: RegistrySettings = RegistrySettings()
+    # Who gets in, and for how long.
     auth: AuthSettings = AuthSettings()
+    # Background jobs.
     jobs: JobsSettings = JobsSettings()
+    # What is written to standard error while the server runs.
     log: LogSettings = LogSettings()
 
     @property
