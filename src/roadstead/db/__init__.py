@@ -1,1 +1,1 @@
-"""Two databases, one set of functions: engines, units of work, tables.  Calls nothing above floor 0."""
+"""The database: engines and units of work for SQLite and PostgreSQL, the tables, and how they come about."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from sqlalchemy import BigInteger, Integer, LargeBinary, MetaData, Text
 from sqlalchemy.orm import DeclarativeBase, mapped_column
@@ -35,4 +35,4 @@ class Base(DeclarativeBase):
         }
     )
     # Ids are never used twice on SQLite either: a token or an upload of a deleted row must not fit a new one.
-    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - SQLAlchemy's own interface
+    __table_args__: Any = {"sqlite_autoincrement": True}  # noqa: RUF012 - SQLAlchemy's own interface

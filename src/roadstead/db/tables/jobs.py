@@ -29,8 +29,18 @@ _ACTIVE = text("state IN ('queued', 'running')")
 class Job(Base):
     __tablename__ = "jobs"
     __table_args__ = (
-        Index("ix_jobs_ready", "queue", text("priority DESC"), "run_at", "id", sqlite_where=_QUEUED, postgresql_where=_QUEUED),
-        Index("ix_jobs_unique_key", "unique_key", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
+        Index(
+            "ix_jobs_ready",
+            "queue",
+            text("priority DESC"),
+            "run_at",
+            "id",
+            sqlite_where=_QUEUED,
+            postgresql_where=_QUEUED,
+        ),
+        Index(
+            "ix_jobs_unique_key", "unique_key", unique=True, sqlite_where=_ACTIVE, postgresql_where=_ACTIVE
+        ),
         Index("ix_jobs_lock", "lock", unique=True, sqlite_where=_RUNNING, postgresql_where=_RUNNING),
         Index("ix_jobs_lease", "lease_until", sqlite_where=_RUNNING, postgresql_where=_RUNNING),
         {"sqlite_autoincrement": True},

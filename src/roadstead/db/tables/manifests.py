@@ -56,7 +56,10 @@ class ManifestReference(Base):
     """
 
     __tablename__ = "manifest_references"
-    __table_args__ = (Index("ix_manifest_references_blob_id", "blob_id"), Index("ix_manifest_references_digest", "digest"))
+    __table_args__ = (
+        Index("ix_manifest_references_blob_id", "blob_id"),
+        Index("ix_manifest_references_digest", "digest"),
+    )
 
     manifest_id: Mapped[int] = mapped_column(
         RowId, ForeignKey("manifests.id", ondelete="CASCADE"), primary_key=True

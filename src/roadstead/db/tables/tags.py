@@ -16,6 +16,8 @@ class Tag(Base):
         RowId, ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True
     )
     name: Mapped[str] = mapped_column(BytewiseText, primary_key=True)
-    manifest_id: Mapped[int] = mapped_column(RowId, ForeignKey("manifests.id", ondelete="CASCADE"), index=True)
+    manifest_id: Mapped[int] = mapped_column(
+        RowId, ForeignKey("manifests.id", ondelete="CASCADE"), index=True
+    )
     created_at: Mapped[Instant]
     updated_at: Mapped[Instant]
