@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -42,15 +42,26 @@ class BlobWriter(Protocol):
         ...
 
     async def write(self, data: bytes, *, also: Also | None = None) -> None:
-        """Append `data`, and call `also(data)` off the event loop.  Bounded memory, whatever came before."""
+        """Append `data`, and call `also(data)` off the event loop.  Bounded memory, whatever came before.
+
+        Both happen or neither: after a failure, or once a cancelled call has run its course, `size` and what
+        `also` saw still agree.  The next call waits for one that was cancelled.
+        """
         ...
 
     async def checkpoint(self) -> StoreState:
-        """Make every byte accepted so far durable, and return what `resume` needs."""
+        """Make every byte accepted so far durable, and return what `resume` needs.
+
+        A checkpoint that failed is not tried again: the writer is of no more use, an earlier checkpoint is.
+        """
         ...
 
     async def commit(self) -> None:
         """The blob is whole: when this returns, its bytes survive a power cut.  Closes the writer."""
+        ...
+
+    async def finish(self, data: bytes, *, also: Also | None = None) -> None:
+        """`write` and `commit` in one: for a small blob, or the last piece of a large one."""
         ...
 
     async def close(self) -> None:
@@ -62,22 +73,31 @@ class BlobStore(Protocol):
     """A flat space of keys.  Every method may raise `Unavailable` or `InsufficientStorage`."""
 
     async def create(self, key: str) -> BlobWriter:
-        """Begin a new blob under a key from `new_key()`."""
+        """Begin a new blob under a key from `new_key()`.
+
+        Costs nothing yet.  Raises `Conflict`, here or at the first write, when the key was written before.
+        """
         ...
 
     async def resume(self, key: str, state: StoreState, size: int, *, fence: bool) -> BlobWriter:
         """Go on after the first `size` bytes; later ones are forgotten.
 
         With `fence`, another writer of `key` may still be alive somewhere: nothing it does from now on may
-        reach the bytes of the writer returned, whose `key` is then a new one.  Raises `BlobUploadUnknown`
-        when the bytes are gone.
+        reach the bytes of the writer returned, whose `key` is then a new one.  The first `size` bytes are
+        durable under it; the caller moves its row to the new key (and to the state of the next checkpoint)
+        and then deletes the old one, which is left as it was.
+
+        Raises `BlobUploadUnknown` when the bytes are gone.  No bytes cannot be gone: with a `size` of 0 the
+        key need not have been written.
         """
         ...
 
-    def read(self, key: str, *, offset: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+    def read(self, key: str, *, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
         """The bytes from `offset`, `length` of them or all the rest, in pieces of at most 1 MiB.
 
-        Raises `BlobUnknown` when there is no such key, before the first piece.
+        Raises `BlobUnknown` when there is no such key, before the first piece; `Unavailable` rather than give
+        fewer bytes than asked for; `RangeInvalid` for a negative offset or length.  Whoever stops early
+        closes it: `contextlib.aclosing`.
         """
         ...
 
@@ -93,7 +113,7 @@ class BlobStore(Protocol):
         """The file that holds the bytes, where the operating system can send it by itself."""
         ...
 
-    def keys(self) -> AsyncIterator[StoredKey]:
+    def keys(self) -> AsyncGenerator[StoredKey, None]:
         """Every key, finished or not, a page at a time; never the whole listing in memory."""
         ...
 
