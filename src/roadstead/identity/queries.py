@@ -1,0 +1,181 @@
+"""The SQL of accounts and of the installation's own keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, RowMapping, Table, delete, select, update
+
+from roadstead.db.insert import insert_ignore
+from roadstead.db.tables import Secret, User
+
+USERS: Table = User.__table__  # type: ignore[assignment]  # declared as FromClause
+SECRETS: Table = Secret.__table__  # type: ignore[assignment]  # declared as FromClause
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user as others may see it: everything but the hash."""
+
+    id: int
+    username: str
+    admin: bool
+    disabled: bool
+    epoch: int
+    created_at: int
+    last_login_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a sign-in is judged by.  Never shown, never logged."""
+
+    account: Account
+    password_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    id: str
+    value: bytes
+    created_at: int
+    retired_at: int | None
+
+
+# ── accounts ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def account_named(conn: Connection, username: str) -> Account | None:
+    row = conn.execute(select(USERS).where(USERS.c.username == username)).mappings().one_or_none()
+    return None if row is None else _account(row)
+
+
+def account_with_id(conn: Connection, user_id: int) -> Account | None:
+    row = conn.execute(select(USERS).where(USERS.c.id == user_id)).mappings().one_or_none()
+    return None if row is None else _account(row)
+
+
+def credentials_of(conn: Connection, username: str) -> Credentials | None:
+    row = conn.execute(select(USERS).where(USERS.c.username == username)).mappings().one_or_none()
+    return None if row is None else Credentials(_account(row), row["password_hash"])
+
+
+def accounts_page(conn: Connection, *, after: str, limit: int) -> Sequence[Account]:
+    """The accounts whose names follow `after`, bytewise, at most `limit` of them."""
+    statement = select(USERS).where(USERS.c.username > after).order_by(USERS.c.username).limit(limit)
+    return [_account(row) for row in conn.execute(statement).mappings()]
+
+
+def other_active_administrators(conn: Connection, user_id: int) -> int:
+    """How many may administer besides this one.
+
+    The rows stay locked until the transaction ends: two administrators cannot remove each other at once.
+    """
+    active = select(USERS.c.id).where(USERS.c.admin, ~USERS.c.disabled).order_by(USERS.c.id).with_for_update()
+    return sum(found != user_id for (found,) in conn.execute(active))
+
+
+def add_account(conn: Connection, username: str, password_hash: str, *, admin: bool, now: int) -> bool:
+    """False if the name is taken."""
+    values = {
+        "username": username,
+        "password_hash": password_hash,
+        "admin": admin,
+        "disabled": False,
+        "credential_epoch": 1,
+        "created_at": now,
+        "last_login_at": None,
+    }
+    return insert_ignore(conn, User, values, keys=("username",))
+
+
+def replace_password(conn: Connection, user_id: int, password_hash: str) -> None:
+    """A new password: whatever was proved with the old one is void."""
+    conn.execute(
+        update(USERS)
+        .where(USERS.c.id == user_id)
+        .values(password_hash=password_hash, credential_epoch=USERS.c.credential_epoch + 1)
+    )
+
+
+def renew_hash(conn: Connection, user_id: int, *, before: str, after: str) -> None:
+    """The same password, hashed with newer parameters; unless it has been changed meanwhile."""
+    conn.execute(
+        update(USERS)
+        .where(USERS.c.id == user_id, USERS.c.password_hash == before)
+        .values(password_hash=after)
+    )
+
+
+def set_admin(conn: Connection, user_id: int, admin: bool) -> None:
+    conn.execute(update(USERS).where(USERS.c.id == user_id).values(admin=admin))
+
+
+def set_disabled(conn: Connection, user_id: int, disabled: bool) -> None:
+    """Both ways void what was proved before: no token outlives an interruption."""
+    conn.execute(
+        update(USERS)
+        .where(USERS.c.id == user_id, USERS.c.disabled != disabled)
+        .values(disabled=disabled, credential_epoch=USERS.c.credential_epoch + 1)
+    )
+
+
+def remove_account(conn: Connection, user_id: int) -> None:
+    conn.execute(delete(USERS).where(USERS.c.id == user_id))
+
+
+def note_login(conn: Connection, user_id: int, *, now: int, unless_after: int) -> None:
+    conn.execute(
+        update(USERS)
+        .where(
+            USERS.c.id == user_id, USERS.c.last_login_at.is_(None) | (USERS.c.last_login_at <= unless_after)
+        )
+        .values(last_login_at=now)
+    )
+
+
+def _account(row: RowMapping) -> Account:
+    return Account(
+        id=row["id"],
+        username=row["username"],
+        admin=bool(row["admin"]),
+        disabled=bool(row["disabled"]),
+        epoch=row["credential_epoch"],
+        created_at=row["created_at"],
+        last_login_at=row["last_login_at"],
+    )
+
+
+# ── keys ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def keys_for(conn: Connection, purpose: str) -> Sequence[StoredKey]:
+    """Every key kept for a purpose, the oldest first."""
+    statement = (
+        select(SECRETS.c.id, SECRETS.c.value, SECRETS.c.created_at, SECRETS.c.retired_at)
+        .where(SECRETS.c.purpose == purpose)
+        .order_by(SECRETS.c.created_at, SECRETS.c.id)
+    )
+    return [
+        StoredKey(id_, bytes(value), created, retired)
+        for id_, value, created, retired in conn.execute(statement)
+    ]
+
+
+def keep_key(conn: Connection, key_id: str, purpose: str, value: bytes, *, now: int) -> None:
+    """Keep a key, unless one of that id is kept already: whoever comes first decides for all."""
+    values = {"id": key_id, "purpose": purpose, "value": value, "created_at": now, "retired_at": None}
+    insert_ignore(conn, Secret, values, keys=("id",))
+
+
+def retire_keys(conn: Connection, purpose: str, *, but: str, now: int) -> None:
+    conn.execute(
+        update(SECRETS)
+        .where(SECRETS.c.purpose == purpose, SECRETS.c.id != but, SECRETS.c.retired_at.is_(None))
+        .values(retired_at=now)
+    )
+
+
+def forget_keys(conn: Connection, purpose: str, *, retired_before: int) -> None:
+    conn.execute(delete(SECRETS).where(SECRETS.c.purpose == purpose, SECRETS.c.retired_at < retired_before))
