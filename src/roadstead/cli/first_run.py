@@ -1,0 +1,184 @@
+"""What `serve` says before it listens: to a person a few lines, to a log one event with the same facts."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import click
+import structlog
+
+from roadstead import __version__
+from roadstead.cli.terminal import say
+from roadstead.config.display import masked
+from roadstead.config.settings import Settings
+
+PASSWORD_FILE = "initial-admin-password"  # noqa: S105 - a file's name
+
+log = structlog.get_logger(__name__)
+
+
+class FirstRun(Protocol):
+    """What `wiring.prepare` did."""
+
+    @property
+    def created(self) -> bool: ...
+    @property
+    def admin_username(self) -> str: ...
+    @property
+    def admin_password(self) -> str | None:
+        """Set only when it was generated in this start."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """How a client on this machine, or the first of those outside, reaches the registry."""
+
+    # "localhost:5000", as it stands in the name of an image.
+    name: str
+    url: str
+
+
+def announce(settings: Settings, first_run: FirstRun) -> None:
+    """Say what is being started.  The password of a new administrator is shown once, or kept in a file."""
+    talkative = sys.stderr.isatty() and settings.log.format != "json"
+    address = address_of(settings)
+    if talkative:
+        for line in banner(settings, first_run, address):
+            say(line)
+    else:
+        kept = _keep_password(settings.data, first_run)
+        log.info(
+            "serve.starting",
+            version=__version__,
+            url=address.url,
+            data=str(settings.data),
+            database=masked(settings.database_url),
+            storage=str(settings.blobs_folder),
+            first_run=first_run.created,
+            **({"admin": first_run.admin_username, "admin_password_file": str(kept)} if kept else {}),
+        )
+        for warning in warnings(settings):
+            log.warning("serve.exposed", reason=warning)
+
+
+def banner(settings: Settings, first_run: FirstRun, address: Address) -> list[str]:
+    """The lines for a terminal: a screenful at the first start, one at the next."""
+    title = click.style(f"Roadstead {__version__}", bold=True)
+    if not first_run.created:
+        return [f"{title} on {address.url}, data in {shown_path(settings.data)}", *_warning_lines(settings)]
+    lines = [
+        f"{title}{'':<20}(first run: created {shown_path(settings.data)})",
+        "",
+        f"  Registry  {address.name:<22}docker login {address.name}",
+        "",
+    ]
+    if first_run.admin_password is not None:
+        password = click.style(first_run.admin_password, bold=True)
+        lines += [
+            f"  Sign in as {first_run.admin_username} with   {password}",
+            f"  Shown once. To change it: roadstead user reset-password {first_run.admin_username}",
+            "",
+        ]
+    blobs = settings.blobs_folder
+    lines.append(f"  Storage   {shown_path(blobs)} ({_free(blobs)} free)")
+    lines.append(f"  Database  {_shown_database(settings)}")
+    if settings.unix_socket is None and settings.tls.certificate is None and is_loopback(settings.host):
+        lines.append("  Note      plain HTTP on loopback only. To serve others: roadstead serve --help")
+    return [*lines, "", *_warning_lines(settings)]
+
+
+def warnings(settings: Settings) -> list[str]:
+    """What is dangerous about where this server listens.  Said at every start."""
+    if settings.unix_socket is not None or settings.tls.certificate is not None or settings.external_urls:
+        return []
+    if is_loopback(settings.host):
+        return []
+    return [f"passwords and images go unencrypted to whoever reaches {settings.host}:{settings.port}"]
+
+
+def _warning_lines(settings: Settings) -> list[str]:
+    lines = []
+    for warning in warnings(settings):
+        lines += [
+            click.style("Warning:", fg="yellow", bold=True) + f" {warning}.",
+            "  Do    one of these:",
+            "        - give it a certificate: --tls-certificate FILE --tls-key FILE",
+            "        - put a reverse proxy with TLS in front, and name its address: --external-url https://…",
+            "        - listen on this machine only: --host 127.0.0.1",
+            "",
+        ]
+    return lines
+
+
+def address_of(settings: Settings) -> Address:
+    if settings.external_urls:
+        url = settings.external_urls[0]
+        return Address(url.partition("://")[2], url)
+    if settings.unix_socket is not None:
+        return Address(str(settings.unix_socket), f"unix:{settings.unix_socket}")
+    host = "localhost" if is_loopback(settings.host) or _is_any(settings.host) else settings.host
+    host = f"[{host}]" if ":" in host else host
+    scheme = "https" if settings.tls.certificate else "http"
+    return Address(f"{host}:{settings.port}", f"{scheme}://{host}:{settings.port}")
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_any(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def _keep_password(data: Path, first_run: FirstRun) -> Path | None:
+    """Write a generated password where only this account can read it."""
+    if first_run.admin_password is None:
+        return None
+    path = data / PASSWORD_FILE
+    # A file of that name that somebody left here is not written through: it may be a link, or readable.
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(first_run.admin_password + "\n")
+    return path
+
+
+def shown_path(path: Path) -> str:
+    """Relative to the working directory where that is shorter."""
+    absolute = path.absolute()
+    try:
+        return f"./{absolute.relative_to(Path.cwd())}"
+    except ValueError:
+        return str(absolute)
+
+
+def _shown_database(settings: Settings) -> str:
+    url = settings.database_url
+    return shown_path(Path(url.removeprefix("sqlite:///"))) if url.startswith("sqlite:///") else masked(url)
+
+
+def _free(folder: Path) -> str:
+    while not folder.exists():
+        folder = folder.parent
+    return size_in_words(shutil.disk_usage(folder).free)
+
+
+def size_in_words(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

@@ -1,0 +1,36 @@
+"""`roadstead worker`: background jobs in a process of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from roadstead.cli.commands import command
+from roadstead.cli.options import data_options, load_settings, setting_option
+
+
+@command(
+    "worker",
+    examples=[
+        (
+            "Run jobs for the server that uses the same configuration",
+            "roadstead worker --config roadstead.yaml",
+        ),
+        ("Four at a time", "roadstead worker --concurrency 4"),
+    ],
+)
+@data_options
+@setting_option("--concurrency", "jobs.concurrency", "Jobs to run at once.", metavar="NUMBER")
+@setting_option("--log-format", "log.format", "auto, console or json.", metavar="FORMAT")
+@setting_option("--log-level", "log.level", "debug, info, warning or error.", metavar="LEVEL")
+def worker(config_file: Path | None, **options: Any) -> int:
+    """Run background jobs in a process of their own.
+
+    `serve` runs them by itself unless jobs.embedded is false.  Any number of workers may share a database.
+    """
+    loaded = load_settings(config_file, options, {"jobs.concurrency": "--concurrency"})
+    from roadstead import worker as process
+    from roadstead.telemetry import logs
+
+    logs.configure(loaded.settings.log)
+    return process.run(loaded.settings)
