@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import tarfile
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ class Image:
     layout: Path
     digest: str
     files: dict[str, bytes]
+
+    def digests(self) -> dict[str, str]:
+        """What `sandbox.tree` says of this image's files."""
+        return {path: hashlib.sha256(data).hexdigest() for path, data in self.files.items()}
 
 
 def hello_image(folder: Path, salt: str) -> Image:
