@@ -1,0 +1,1 @@
+"""Blobs: finding them, serving them, mounting them."""

@@ -1,0 +1,155 @@
+"""The SQL of blobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Row, Table, and_, bindparam, delete, exists, or_, select, true, update
+
+from roadstead.db.database import PreparedQuery
+from roadstead.db.insert import insert_ignore
+from roadstead.db.tables import Blob, Manifest, ManifestReference, RepositoryBlob
+from roadstead.projects.access import PROJECTS, with_access
+from roadstead.registry.repositories import REPOSITORIES, repository_source
+
+BLOBS: Table = Blob.__table__  # type: ignore[assignment]  # declared as FromClause
+LINKS: Table = RepositoryBlob.__table__  # type: ignore[assignment]  # declared as FromClause
+MANIFESTS: Table = Manifest.__table__  # type: ignore[assignment]  # declared as FromClause
+REFERENCES: Table = ManifestReference.__table__  # type: ignore[assignment]  # declared as FromClause
+
+# Access facts, the repository's id, then the blob if the repository may serve it.
+READABLE_BLOB = PreparedQuery(
+    with_access(
+        REPOSITORIES.c.id,
+        LINKS.c.blob_id,
+        BLOBS.c.size,
+        BLOBS.c.storage_key,
+        BLOBS.c.unreferenced_since,
+        source=repository_source()
+        .outerjoin(BLOBS, BLOBS.c.digest == bindparam("digest"))
+        .outerjoin(LINKS, (LINKS.c.repository_id == REPOSITORIES.c.id) & (LINKS.c.blob_id == BLOBS.c.id)),
+    )
+)
+
+_BLOB = select(BLOBS.c.id, BLOBS.c.size, BLOBS.c.storage_key).where(BLOBS.c.digest == bindparam("digest"))
+
+_PROMISE = (
+    update(BLOBS)
+    .where(BLOBS.c.id == bindparam("blob_id"), BLOBS.c.unreferenced_since < bindparam("now"))
+    .values(unreferenced_since=bindparam("now"))
+)
+
+_MAY_READ = or_(
+    bindparam("admin", type_=PROJECTS.c.public.type) == true(),
+    PROJECTS.c.owner_id == bindparam("user_id", type_=PROJECTS.c.owner_id.type),
+    PROJECTS.c.public == true(),
+)
+_READABLE_LINK = (
+    select(BLOBS.c.id)
+    .join(LINKS, LINKS.c.blob_id == BLOBS.c.id)
+    .join(REPOSITORIES, REPOSITORIES.c.id == LINKS.c.repository_id)
+    .join(PROJECTS, PROJECTS.c.id == REPOSITORIES.c.project_id)
+    .where(BLOBS.c.digest == bindparam("digest"), _MAY_READ)
+    .limit(1)
+)
+_READABLE_LINK_IN = _READABLE_LINK.where(
+    PROJECTS.c.name == bindparam("project"), REPOSITORIES.c.path == bindparam("path")
+)
+
+_LINKED = (
+    select(BLOBS.c.id, BLOBS.c.size)
+    .join(LINKS, LINKS.c.blob_id == BLOBS.c.id)
+    .where(LINKS.c.repository_id == bindparam("repository_id"), BLOBS.c.digest == bindparam("digest"))
+)
+_USERS_IN_REPOSITORY = (
+    select(MANIFESTS.c.digest)
+    .join(REFERENCES, REFERENCES.c.manifest_id == MANIFESTS.c.id)
+    .where(MANIFESTS.c.repository_id == bindparam("repository_id"), REFERENCES.c.blob_id == bindparam("blob_id"))
+    .limit(1)
+)
+_UNLINK = delete(LINKS).where(
+    LINKS.c.repository_id == bindparam("repository_id"), LINKS.c.blob_id == bindparam("blob_id")
+)
+
+
+def blob(conn: Connection, digest: str) -> Row[tuple[int, int, str]] | None:
+    """`(id, size, storage_key)` of the blob of that digest, whoever may read it."""
+    return conn.execute(_BLOB, {"digest": digest}).one_or_none()
+
+
+def insert_blob(conn: Connection, digest: str, *, size: int, storage_key: str, now: int) -> Row[tuple[int, int, str]]:
+    """The blob of that digest: this one, or the one that was there before."""
+    values = {
+        "digest": digest,
+        "size": size,
+        "storage_key": storage_key,
+        "created_at": now,
+        "unreferenced_since": now,
+    }
+    insert_ignore(conn, BLOBS, values, keys=("digest",))
+    return conn.execute(_BLOB, {"digest": digest}).one()
+
+
+def link_blob(conn: Connection, repository_id: int, blob_id: int, *, now: int) -> bool:
+    """Let the repository serve the blob; whether that is news.  Promises the blob for another grace period."""
+    promise_blob(conn, blob_id, now=now)
+    values = {"repository_id": repository_id, "blob_id": blob_id, "created_at": now}
+    return insert_ignore(conn, LINKS, values, keys=("repository_id", "blob_id"))
+
+
+def promise_blob(conn: Connection, blob_id: int, *, now: int) -> bool:
+    """Keep an unreferenced blob for a grace period from now; False if there was nothing to do."""
+    return conn.execute(_PROMISE, {"blob_id": blob_id, "now": now}).rowcount > 0
+
+
+def readable_blob(
+    conn: Connection, digest: str, *, user_id: int | None, admin: bool, source: tuple[str, str] | None
+) -> int | None:
+    """The blob's id if the user may pull it from `source` (project, path), or, with None, from anywhere."""
+    statement, values = _READABLE_LINK, {"digest": digest, "user_id": user_id, "admin": admin}
+    if source is not None:
+        statement, values = _READABLE_LINK_IN, {**values, "project": source[0], "path": source[1]}
+    return conn.execute(statement, values).scalar_one_or_none()
+
+
+def linked_blob(conn: Connection, repository_id: int, digest: str) -> Row[tuple[int, int]] | None:
+    """`(id, size)` of the blob, if the repository may serve it."""
+    return conn.execute(_LINKED, {"repository_id": repository_id, "digest": digest}).one_or_none()
+
+
+def manifest_using(conn: Connection, repository_id: int, blob_id: int) -> str | None:
+    """The digest of some manifest of the repository that names the blob."""
+    values = {"repository_id": repository_id, "blob_id": blob_id}
+    return conn.execute(_USERS_IN_REPOSITORY, values).scalar_one_or_none()
+
+
+def unlink_blob(conn: Connection, repository_id: int, blob_id: int) -> None:
+    conn.execute(_UNLINK, {"repository_id": repository_id, "blob_id": blob_id})
+
+
+def lock_blobs(conn: Connection, blob_ids: Sequence[int]) -> None:
+    """Wait for everybody else who counts references to these blobs.  In order of id, so nobody waits in a ring."""
+    if blob_ids:
+        conn.execute(select(BLOBS.c.id).where(BLOBS.c.id.in_(blob_ids)).order_by(BLOBS.c.id).with_for_update())
+
+
+def release_unused(conn: Connection, blob_ids: Sequence[int], *, now: int) -> None:
+    """Start the grace period of those that no manifest names any more."""
+    if not blob_ids:
+        return
+    used = exists().where(REFERENCES.c.blob_id == BLOBS.c.id)
+    conn.execute(
+        update(BLOBS)
+        .where(and_(BLOBS.c.id.in_(blob_ids), BLOBS.c.unreferenced_since.is_(None), ~used))
+        .values(unreferenced_since=now)
+    )
+
+
+def hold_blobs(conn: Connection, blob_ids: Sequence[int]) -> None:
+    """A manifest names these blobs now: their grace period ends."""
+    if blob_ids:
+        conn.execute(
+            update(BLOBS)
+            .where(BLOBS.c.id.in_(blob_ids), BLOBS.c.unreferenced_since.is_not(None))
+            .values(unreferenced_since=None)
+        )

@@ -1,0 +1,138 @@
+"""What people can ask of blobs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from roadstead.db.database import Database
+from roadstead.errors import BlobUnknown, Unsupported
+from roadstead.identity.principals import Principal
+from roadstead.oci.digests import Digest
+from roadstead.oci.names import RepositoryName
+from roadstead.projects.access import WIDTH, AccessFacts
+from roadstead.projects.roles import Action
+from roadstead.projects.service import Projects
+from roadstead.registry.blobs import queries
+from roadstead.registry.gates import Attempt, Deed, Gate, check_all
+from roadstead.registry.repositories import ensure_repository, repository_id
+from roadstead.storage.protocol import BlobStore
+from roadstead.telemetry.clock import Clock, now_ms
+
+# A promise is renewed when it is older than this, so that asking twice does not write twice.
+PROMISE_STEP_MS = 15 * 60 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class FoundBlob:
+    digest: Digest
+    size: int
+    storage_key: str
+
+
+def blob_unknown(digest: Digest) -> BlobUnknown:
+    return BlobUnknown("this repository has no such blob", remedy="push the blob first", digest=str(digest))
+
+
+class Blobs:
+    def __init__(
+        self,
+        database: Database,
+        store: BlobStore,
+        projects: Projects,
+        gates: Sequence[Gate],
+        *,
+        clock: Clock = now_ms,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._projects = projects
+        self._gates = gates
+        self._clock = clock
+
+    async def find(self, principal: Principal, name: RepositoryName, digest: Digest) -> FoundBlob:
+        """The blob, if the repository has it and the caller may pull.  Telling of it promises it.
+
+        Raises `BlobUnknown`, or what `Projects.authorize` raises.
+        """
+        row = await self._database.first(
+            queries.READABLE_BLOB,
+            {"user_id": principal.user_id, "project": name.project, "path": name.path, "digest": str(digest)},
+        )
+        assert row is not None  # noqa: S101 - the query starts from a constant row
+        self._projects.authorize(AccessFacts.of(row), principal, name, Action.PULL)
+        _repository, blob_id, size, key, unreferenced_since = row[WIDTH:]
+        if blob_id is None:
+            raise blob_unknown(digest)
+        now = self._clock()
+        if unreferenced_since is not None and unreferenced_since + PROMISE_STEP_MS < now:
+            renewed = await self._database.write(queries.promise_blob, blob_id, now=now)
+            if not renewed and await self._database.read(queries.blob, str(digest)) is None:
+                raise blob_unknown(digest)
+        return FoundBlob(digest, size, key)
+
+    def read(self, blob: FoundBlob, *, offset: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        return self._store.read(blob.storage_key, offset=offset, length=length)
+
+    def local_path(self, blob: FoundBlob) -> Path | None:
+        return self._store.local_path(blob.storage_key)
+
+    async def mount(
+        self, principal: Principal, name: RepositoryName, digest: Digest, source: RepositoryName | None
+    ) -> bool:
+        """Let `name` serve a blob that the caller may pull from `source`, or, without one, from anywhere.
+
+        False: there is no such blob for this caller; the client uploads it instead.  The caller's right to push
+        to `name` is checked here.
+        """
+        project_id = await self._projects.require(principal, name, Action.PUSH)
+        facts = await self._projects.facts(principal, name.project)
+        return await self._database.write(
+            self._mount, project_id, name.path, str(digest), source, user_id=principal.user_id, admin=facts.admin
+        )
+
+    def _mount(
+        self,
+        conn: Connection,
+        project_id: int,
+        path: str,
+        digest: str,
+        source: RepositoryName | None,
+        *,
+        user_id: int | None,
+        admin: bool,
+    ) -> bool:
+        place = None if source is None else (source.project, source.path)
+        blob_id = queries.readable_blob(conn, digest, user_id=user_id, admin=admin, source=place)
+        if blob_id is None:
+            return False
+        now = self._clock()
+        repository = ensure_repository(conn, project_id, path, now=now)
+        check_all(self._gates, conn, Attempt(Deed.LINK_BLOB, project_id, repository, digest))
+        queries.link_blob(conn, repository, blob_id, now=now)
+        return True
+
+    async def delete(self, principal: Principal, name: RepositoryName, digest: Digest) -> None:
+        """Stop serving a blob from a repository.  Refused while a manifest there needs it."""
+        project_id = await self._projects.require(principal, name, Action.DELETE)
+        await self._database.write(self._delete, project_id, name.path, digest)
+
+    def _delete(self, conn: Connection, project_id: int, path: str, digest: Digest) -> None:
+        repository = repository_id(conn, project_id, path)
+        found = None if repository is None else queries.linked_blob(conn, repository, str(digest))
+        if repository is None or found is None:
+            raise blob_unknown(digest)
+        check_all(self._gates, conn, Attempt(Deed.DELETE_BLOB, project_id, repository, str(digest)))
+        queries.lock_blobs(conn, [found.id])
+        user = queries.manifest_using(conn, repository, found.id)
+        if user is not None:
+            raise Unsupported(
+                "a manifest of this repository needs the blob",
+                remedy="delete the manifest first",
+                digest=str(digest),
+                manifest=user,
+            )
+        queries.unlink_blob(conn, repository, found.id)

@@ -1,0 +1,1 @@
+"""The list of repositories, and the list of extensions."""

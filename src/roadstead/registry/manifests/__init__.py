@@ -1,0 +1,1 @@
+"""Manifests: byte-exact in, byte-exact out."""

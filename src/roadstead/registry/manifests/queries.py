@@ -1,0 +1,147 @@
+"""The SQL of manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+
+from roadstead.db.database import PreparedQuery
+from roadstead.db.insert import insert_ignore
+from roadstead.projects.access import with_access
+from roadstead.registry.blobs.queries import BLOBS, LINKS, MANIFESTS, REFERENCES
+from roadstead.registry.repositories import REPOSITORIES, repository_source
+from roadstead.registry.tags.queries import TAGS
+
+_FOUND = (REPOSITORIES.c.id, MANIFESTS.c.id, MANIFESTS.c.digest, MANIFESTS.c.media_type, MANIFESTS.c.payload)
+
+# Access facts, the repository's id, then the manifest: one statement for a pull.
+BY_TAG = PreparedQuery(
+    with_access(
+        *_FOUND,
+        source=repository_source()
+        .outerjoin(TAGS, (TAGS.c.repository_id == REPOSITORIES.c.id) & (TAGS.c.name == bindparam("tag")))
+        .outerjoin(MANIFESTS, MANIFESTS.c.id == TAGS.c.manifest_id),
+    )
+)
+BY_DIGEST = PreparedQuery(
+    with_access(
+        *_FOUND,
+        source=repository_source().outerjoin(
+            MANIFESTS,
+            (MANIFESTS.c.repository_id == REPOSITORIES.c.id) & (MANIFESTS.c.digest == bindparam("digest")),
+        ),
+    )
+)
+
+_ID = select(MANIFESTS.c.id).where(
+    MANIFESTS.c.repository_id == bindparam("repository_id"), MANIFESTS.c.digest == bindparam("digest")
+)
+_INSERT_REFERENCE = insert(REFERENCES)
+_HELD = select(REFERENCES.c.blob_id).where(
+    REFERENCES.c.manifest_id == bindparam("manifest_id"), REFERENCES.c.blob_id.is_not(None)
+)
+_DELETE = delete(MANIFESTS).where(MANIFESTS.c.id == bindparam("manifest_id"))
+_PULLED = (
+    update(MANIFESTS)
+    .where(MANIFESTS.c.id == bindparam("manifest_id"))
+    .values(pull_count=MANIFESTS.c.pull_count + bindparam("count"), pulled_at=bindparam("at"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewManifest:
+    digest: str
+    media_type: str
+    artifact_type: str | None
+    subject_digest: str | None
+    payload: bytes
+
+
+def manifest_id(conn: Connection, repository_id: int, digest: str) -> int | None:
+    return conn.execute(_ID, {"repository_id": repository_id, "digest": digest}).scalar_one_or_none()
+
+
+def insert_manifest(conn: Connection, repository_id: int, new: NewManifest, *, now: int) -> tuple[int, bool]:
+    """The manifest's id, and whether it is new to the repository."""
+    values = {
+        "repository_id": repository_id,
+        "digest": new.digest,
+        "media_type": new.media_type,
+        "artifact_type": new.artifact_type,
+        "subject_digest": new.subject_digest,
+        "size": len(new.payload),
+        "payload": new.payload,
+        "pushed_at": now,
+        "pulled_at": None,
+        "pull_count": 0,
+    }
+    fresh = insert_ignore(conn, MANIFESTS, values, keys=("repository_id", "digest"))
+    return conn.execute(_ID, {"repository_id": repository_id, "digest": new.digest}).scalar_one(), fresh
+
+
+def insert_references(
+    conn: Connection, manifest: int, *, blobs: Sequence[tuple[str, int | None]], children: Collection[str]
+) -> None:
+    """What the manifest names: `(digest, blob id or None)`, and the digests of other manifests."""
+    rows: list[dict[str, object]] = [
+        {"manifest_id": manifest, "digest": digest, "kind": "blob", "blob_id": blob} for digest, blob in blobs
+    ]
+    rows += [
+        {"manifest_id": manifest, "digest": digest, "kind": "manifest", "blob_id": None} for digest in children
+    ]
+    if rows:
+        conn.execute(_INSERT_REFERENCE, rows)
+
+
+def linked_blobs(conn: Connection, repository_id: int, digests: Collection[str]) -> dict[str, int]:
+    """Those of `digests` that are blobs the repository may serve, with their ids."""
+    found: dict[str, int] = {}
+    for some in _batches(digests):
+        rows = conn.execute(
+            select(BLOBS.c.digest, BLOBS.c.id)
+            .join(LINKS, LINKS.c.blob_id == BLOBS.c.id)
+            .where(LINKS.c.repository_id == repository_id, BLOBS.c.digest.in_(some))
+        )
+        found.update((digest, blob_id) for digest, blob_id in rows)
+    return found
+
+
+def present_manifests(conn: Connection, repository_id: int, digests: Collection[str]) -> set[str]:
+    """Those of `digests` that are manifests of the repository."""
+    found: set[str] = set()
+    for some in _batches(digests):
+        rows = conn.execute(
+            select(MANIFESTS.c.digest).where(
+                MANIFESTS.c.repository_id == repository_id, MANIFESTS.c.digest.in_(some)
+            )
+        )
+        found.update(rows.scalars())
+    return found
+
+
+def held_blobs(conn: Connection, manifest: int) -> list[int]:
+    """The blobs that the manifest keeps."""
+    return [blob for blob in conn.execute(_HELD, {"manifest_id": manifest}).scalars() if blob is not None]
+
+
+def delete_manifest(conn: Connection, manifest: int) -> bool:
+    """Remove it, with its references and every tag on it."""
+    return conn.execute(_DELETE, {"manifest_id": manifest}).rowcount > 0
+
+
+def record_pulls(conn: Connection, pulls: Sequence[tuple[int, int, int]]) -> None:
+    """Add `(manifest id, count, when)` to the statistics; manifests that are gone are passed over."""
+    if pulls:
+        conn.execute(_PULLED, [{"manifest_id": m, "count": count, "at": at} for m, count, at in sorted(pulls)])
+
+
+def tags_of(conn: Connection, manifest: int) -> list[str]:
+    rows: Sequence[Row[tuple[str]]] = conn.execute(select(TAGS.c.name).where(TAGS.c.manifest_id == manifest)).all()
+    return [row[0] for row in rows]
+
+
+def _batches(digests: Collection[str], size: int = 500) -> list[list[str]]:
+    listed = sorted(set(digests))
+    return [listed[at : at + size] for at in range(0, len(listed), size)]

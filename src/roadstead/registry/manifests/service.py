@@ -1,0 +1,288 @@
+"""What people can ask of manifests: pull, push, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from roadstead.db.database import Database
+from roadstead.errors import DigestInvalid, ManifestBlobUnknown, ManifestUnknown
+from roadstead.events.outbox import record
+from roadstead.identity.principals import Principal
+from roadstead.oci.digests import Digest
+from roadstead.oci.manifests import Manifest, parse_manifest
+from roadstead.oci.media_types import INDEXES, is_acceptable
+from roadstead.oci.names import RepositoryName, Tag
+from roadstead.projects.access import WIDTH, AccessFacts, RepositoryHidden
+from roadstead.projects.roles import Action
+from roadstead.projects.service import Projects
+from roadstead.registry.blobs.queries import hold_blobs, lock_blobs, release_unused
+from roadstead.registry.gates import Attempt, Deed, Gate, check_all
+from roadstead.registry.manifests import queries
+from roadstead.registry.manifests.platforms import default_child
+from roadstead.registry.manifests.pulls import PullCounter
+from roadstead.registry.repositories import ensure_repository, repository_id
+from roadstead.registry.tags.queries import delete_tag, put_tags, tagged_manifest
+from roadstead.telemetry.clock import Clock, now_ms
+
+PUSHED = "manifest.pushed"
+DELETED = "manifest.deleted"
+UNTAGGED = "tag.deleted"
+
+Validation = Literal["all", "blobs", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundManifest:
+    digest: str
+    media_type: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PushedManifest:
+    digest: Digest
+    subject: Digest | None
+    tags: tuple[Tag, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Push:
+    """Everything about a push that does not depend on the database."""
+
+    row: queries.NewManifest
+    manifest: Manifest
+    tags: tuple[Tag, ...]
+    pusher: str
+
+
+def manifest_unknown(name: RepositoryName, reference: Tag | Digest | str) -> ManifestUnknown:
+    return ManifestUnknown(
+        f"{name.requested} has no manifest {reference}",
+        remedy="check the tag or digest, or push it first",
+        name=name.requested,
+        reference=str(reference),
+    )
+
+
+class Manifests:
+    def __init__(
+        self,
+        database: Database,
+        projects: Projects,
+        gates: Sequence[Gate],
+        pulls: PullCounter,
+        *,
+        validation: Validation,
+        clock: Clock = now_ms,
+    ) -> None:
+        self._database = database
+        self._projects = projects
+        self._gates = gates
+        self._pulls = pulls
+        self._validation = validation
+        self._clock = clock
+
+    async def pull(
+        self,
+        principal: Principal,
+        name: RepositoryName,
+        reference: Tag | Digest,
+        *,
+        accept: Sequence[str],
+        count: bool,
+    ) -> FoundManifest:
+        """The manifest, byte for byte.
+
+        By digest the caller has said exactly what they want, and `accept` is not asked.  By tag, a client that
+        takes no index gets the index's Linux image for amd64, as old dockers expect.
+        """
+        found = await self._find(principal, name, reference, count=count)
+        if isinstance(reference, Digest) or is_acceptable(accept, found.media_type):
+            return found
+        child = default_child(found.payload) if found.media_type in INDEXES else None
+        if child is not None:
+            image = await self._find(principal, name, child, count=count)
+            if is_acceptable(accept, image.media_type):
+                return image
+        raise ManifestUnknown(
+            f"the manifest is of type {found.media_type}, which the request does not accept",
+            remedy="add the type to the Accept header, or use a newer client",
+            media_type=found.media_type,
+            reference=str(reference),
+        )
+
+    async def _find(
+        self, principal: Principal, name: RepositoryName, reference: Tag | Digest, *, count: bool
+    ) -> FoundManifest:
+        parameters = {"user_id": principal.user_id, "project": name.project, "path": name.path}
+        if isinstance(reference, Digest):
+            row = await self._database.first(queries.BY_DIGEST, {**parameters, "digest": str(reference)})
+        else:
+            row = await self._database.first(queries.BY_TAG, {**parameters, "tag": reference})
+        assert row is not None  # noqa: S101 - the query starts from a constant row
+        facts = AccessFacts.of(row)
+        self._projects.authorize(facts, principal, name, Action.PULL)
+        repository, manifest, digest, media_type, payload = row[WIDTH:]
+        if repository is None:
+            raise RepositoryHidden(name)
+        if manifest is None:
+            raise manifest_unknown(name, reference)
+        if count:
+            self._pulls.note(facts.project_id, manifest)
+        return FoundManifest(digest, media_type, payload)
+
+    async def admit(self, principal: Principal, name: RepositoryName) -> int:
+        """The project's id, if the caller may push there: asked before a byte of the body is read."""
+        return await self._projects.require(principal, name, Action.PUSH)
+
+    async def push(
+        self,
+        principal: Principal,
+        name: RepositoryName,
+        reference: Tag | Digest,
+        payload: bytes,
+        *,
+        project_id: int,
+        content_type: str | None,
+        tags: Sequence[Tag],
+    ) -> PushedManifest:
+        """Keep a manifest and point tags at it, in one transaction.  `project_id` is from `admit`.
+
+        Raises `DigestInvalid`, `ManifestInvalid`, and `ManifestBlobUnknown` for what the repository lacks.
+        """
+        if isinstance(reference, Digest):
+            digest = Digest.of(payload, reference.algorithm)
+            if digest != reference:
+                raise DigestInvalid(
+                    "the manifest's bytes are not those that the digest names",
+                    remedy="push to the digest of the exact bytes sent",
+                    digest=str(reference),
+                    received=str(digest),
+                )
+        else:
+            digest = Digest.of(payload)
+            tags = (reference, *tags)
+        manifest = parse_manifest(payload, content_type)
+        row = queries.NewManifest(
+            digest=str(digest),
+            media_type=manifest.media_type,
+            artifact_type=manifest.artifact_type,
+            subject_digest=None if manifest.subject is None else str(manifest.subject.digest),
+            payload=payload,
+        )
+        push = _Push(row, manifest, tuple(dict.fromkeys(tags)), principal.username)
+        await self._database.write(self._push, project_id, name.path, push)
+        return PushedManifest(
+            digest, None if manifest.subject is None else manifest.subject.digest, push.tags
+        )
+
+    def _push(self, conn: Connection, project_id: int, path: str, push: _Push) -> None:
+        now = self._clock()
+        repository = ensure_repository(conn, project_id, path, now=now)
+        attempt = Attempt(
+            Deed.PUSH_MANIFEST, project_id, repository, push.row.digest, push.tags, len(push.row.payload)
+        )
+        check_all(self._gates, conn, attempt)
+        children = {str(child.digest) for child in push.manifest.children()}
+        content = {str(blob.digest) for blob in chain(push.manifest.blobs(), push.manifest.foreign_layers())}
+        named = content | children
+        blobs = queries.linked_blobs(conn, repository, named) if named else {}
+        self._check_references(conn, repository, push.manifest, blobs, children)
+        manifest, fresh = queries.insert_manifest(conn, repository, push.row, now=now)
+        if fresh:
+            queries.insert_references(
+                conn,
+                manifest,
+                blobs=[(digest, blobs.get(digest)) for digest in sorted(content | blobs.keys())],
+                children=sorted(children - blobs.keys() - content),
+            )
+            hold_blobs(conn, sorted(blobs.values()))
+        put_tags(conn, repository, push.tags, manifest, now=now)
+        record(
+            conn,
+            PUSHED,
+            project_id=project_id,
+            now=now,
+            repository=path,
+            digest=push.row.digest,
+            media_type=push.row.media_type,
+            tags=list(push.tags),
+            user=push.pusher,
+        )
+
+    def _check_references(
+        self,
+        conn: Connection,
+        repository: int,
+        manifest: Manifest,
+        blobs: Mapping[str, int],
+        children: set[str],
+    ) -> None:
+        missing: list[str] = []
+        if self._validation != "none":
+            missing = [d for blob in manifest.blobs() if (d := str(blob.digest)) not in blobs]
+        if self._validation == "all" and (unknown := children - blobs.keys()):
+            # BuildKit's cache indexes have layers for children, so a blob will do.
+            missing += sorted(unknown - queries.present_manifests(conn, repository, unknown))
+        if missing:
+            raise ManifestBlobUnknown(
+                "the manifest names content that this repository does not have",
+                digests=list(dict.fromkeys(missing)),
+                remedy="push every blob and every child manifest first",
+            )
+
+    async def delete(self, principal: Principal, name: RepositoryName, reference: Tag | Digest) -> None:
+        """Remove a tag, or a manifest with every tag on it."""
+        project_id = await self._projects.require(principal, name, Action.DELETE)
+        if isinstance(reference, Digest):
+            await self._database.write(self._delete_manifest, project_id, name, reference, principal.username)
+        else:
+            await self._database.write(self._delete_tag, project_id, name, reference, principal.username)
+
+    def _delete_tag(
+        self, conn: Connection, project_id: int, name: RepositoryName, tag: Tag, user: str
+    ) -> None:
+        repository = _existing(conn, project_id, name)
+        if tagged_manifest(conn, repository, tag) is None:
+            raise manifest_unknown(name, tag)
+        check_all(self._gates, conn, Attempt(Deed.DELETE_TAG, project_id, repository, "", (tag,)))
+        delete_tag(conn, repository, tag)
+        now = self._clock()
+        record(conn, UNTAGGED, project_id=project_id, now=now, repository=name.path, tags=[tag], user=user)
+
+    def _delete_manifest(
+        self, conn: Connection, project_id: int, name: RepositoryName, digest: Digest, user: str
+    ) -> None:
+        repository = _existing(conn, project_id, name)
+        manifest = queries.manifest_id(conn, repository, str(digest))
+        if manifest is None:
+            raise manifest_unknown(name, digest)
+        tags = tuple(queries.tags_of(conn, manifest))
+        check_all(self._gates, conn, Attempt(Deed.DELETE_MANIFEST, project_id, repository, str(digest), tags))
+        blobs = queries.held_blobs(conn, manifest)
+        lock_blobs(conn, blobs)
+        queries.delete_manifest(conn, manifest)
+        now = self._clock()
+        release_unused(conn, blobs, now=now)
+        record(
+            conn,
+            DELETED,
+            project_id=project_id,
+            now=now,
+            repository=name.path,
+            digest=str(digest),
+            tags=list(tags),
+            user=user,
+        )
+
+
+def _existing(conn: Connection, project_id: int, name: RepositoryName) -> int:
+    repository = repository_id(conn, project_id, name.path)
+    if repository is None:
+        raise RepositoryHidden(name)
+    return repository

@@ -1,0 +1,1 @@
+"""Referrers: what points at a manifest as its subject."""

@@ -1,0 +1,40 @@
+"""The SQL of repositories: finding and making them."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, FromClause, Table, bindparam, select
+
+from roadstead.db.insert import insert_ignore
+from roadstead.db.tables import Repository
+from roadstead.errors import Conflict
+from roadstead.projects.access import PROJECTS, access_source
+
+REPOSITORIES: Table = Repository.__table__  # type: ignore[assignment]  # declared as FromClause
+
+_ID = select(REPOSITORIES.c.id).where(
+    REPOSITORIES.c.project_id == bindparam("project_id"), REPOSITORIES.c.path == bindparam("path")
+)
+
+
+def repository_source() -> FromClause:
+    """Access facts, and the repository `:path` where it exists."""
+    return access_source().outerjoin(
+        REPOSITORIES,
+        (REPOSITORIES.c.project_id == PROJECTS.c.id) & (REPOSITORIES.c.path == bindparam("path")),
+    )
+
+
+def repository_id(conn: Connection, project_id: int, path: str) -> int | None:
+    return conn.execute(_ID, {"project_id": project_id, "path": path}).scalar_one_or_none()
+
+
+def ensure_repository(conn: Connection, project_id: int, path: str, *, now: int) -> int:
+    """The repository's id; made if it was not there."""
+    found = repository_id(conn, project_id, path)
+    if found is None:
+        values = {"project_id": project_id, "path": path, "created_at": now}
+        insert_ignore(conn, REPOSITORIES, values, keys=("project_id", "path"))
+        found = repository_id(conn, project_id, path)
+    if found is None:
+        raise Conflict("the repository was removed just now", remedy="push again")
+    return found

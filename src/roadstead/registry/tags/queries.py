@@ -1,0 +1,56 @@
+"""The SQL of tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, Row, Table, and_, bindparam, delete, select
+
+from roadstead.db.database import PreparedQuery
+from roadstead.db.insert import upsert
+from roadstead.db.tables import Tag
+from roadstead.projects.access import with_access
+from roadstead.registry.repositories import REPOSITORIES, repository_source
+
+TAGS: Table = Tag.__table__  # type: ignore[assignment]  # declared as FromClause
+
+# Access facts, the repository's id, then a tag's name, NULL where there is none: one row for each tag.
+PAGE = PreparedQuery(
+    with_access(
+        REPOSITORIES.c.id,
+        TAGS.c.name,
+        source=repository_source().outerjoin(
+            TAGS, and_(TAGS.c.repository_id == REPOSITORIES.c.id, TAGS.c.name > bindparam("after"))
+        ),
+    )
+    .order_by(TAGS.c.name)
+    .limit(bindparam("limit"))
+)
+
+_TAG = select(TAGS.c.manifest_id).where(
+    TAGS.c.repository_id == bindparam("repository_id"), TAGS.c.name == bindparam("name")
+)
+_DELETE = delete(TAGS).where(
+    TAGS.c.repository_id == bindparam("repository_id"), TAGS.c.name == bindparam("name")
+)
+
+
+def put_tags(conn: Connection, repository_id: int, names: Iterable[str], manifest: int, *, now: int) -> None:
+    """Point each tag at the manifest, whatever it pointed at before.  In order, so that two pushes never deadlock."""
+    for name in sorted(names):
+        values = {
+            "repository_id": repository_id,
+            "name": name,
+            "manifest_id": manifest,
+            "created_at": now,
+            "updated_at": now,
+        }
+        upsert(conn, TAGS, values, keys=("repository_id", "name"), update=("manifest_id", "updated_at"))
+
+
+def tagged_manifest(conn: Connection, repository_id: int, name: str) -> Row[tuple[int]] | None:
+    return conn.execute(_TAG, {"repository_id": repository_id, "name": name}).one_or_none()
+
+
+def delete_tag(conn: Connection, repository_id: int, name: str) -> bool:
+    return conn.execute(_DELETE, {"repository_id": repository_id, "name": name}).rowcount > 0

@@ -1,0 +1,47 @@
+"""What people can ask of tags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from roadstead.db.database import Database
+from roadstead.identity.principals import Principal
+from roadstead.oci.names import RepositoryName
+from roadstead.oci.paging import Page
+from roadstead.projects.access import WIDTH, AccessFacts, RepositoryHidden
+from roadstead.projects.roles import Action
+from roadstead.projects.service import Projects
+from roadstead.registry.tags import queries
+
+
+@dataclass(frozen=True, slots=True)
+class TagPage:
+    names: Sequence[str]
+    more: bool
+
+
+class Tags:
+    def __init__(self, database: Database, projects: Projects) -> None:
+        self._database = database
+        self._projects = projects
+
+    async def page(self, principal: Principal, name: RepositoryName, page: Page) -> TagPage:
+        """The tags that follow `page.after`, bytewise, at most `page.limit` of them."""
+        rows = await self._database.all(
+            queries.PAGE,
+            {
+                "user_id": principal.user_id,
+                "project": name.project,
+                "path": name.path,
+                "after": page.after or "",
+                # One more than asked for, to learn whether there is a next page.
+                "limit": page.limit + 1,
+            },
+        )
+        self._projects.authorize(AccessFacts.of(rows[0]), principal, name, Action.PULL)
+        repository, _ = rows[0][WIDTH:]
+        if repository is None:
+            raise RepositoryHidden(name)
+        names = [row[WIDTH + 1] for row in rows if row[WIDTH + 1] is not None]
+        return TagPage(names[: page.limit], more=len(names) > page.limit)

@@ -1,0 +1,1 @@
+"""Uploads: from the first byte of a blob to its digest."""

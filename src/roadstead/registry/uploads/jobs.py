@@ -1,0 +1,23 @@
+"""Background work on uploads: forgetting those that nobody will finish."""
+
+from __future__ import annotations
+
+from roadstead.jobs.runner import JobContext
+from roadstead.registry.uploads.service import Uploads
+from roadstead.telemetry.logs import get_logger
+
+EXPIRE = "uploads.expire"
+
+_log = get_logger(__name__)
+
+
+class ExpireUploads:
+    """Run again, it finds what is still there: nothing is done twice."""
+
+    def __init__(self, uploads: Uploads) -> None:
+        self._uploads = uploads
+
+    async def __call__(self, _context: JobContext) -> None:
+        expired = await self._uploads.expire()
+        if expired:
+            _log.info("uploads.expired", count=expired)

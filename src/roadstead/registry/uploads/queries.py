@@ -1,0 +1,161 @@
+"""The SQL of uploads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, Table, bindparam, delete, func, insert, select, update
+
+from roadstead.db.tables import Upload
+from roadstead.projects.access import PROJECTS
+from roadstead.registry.repositories import REPOSITORIES
+
+UPLOADS: Table = Upload.__table__  # type: ignore[assignment]  # declared as FromClause
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An upload's row, as it was when it was read.
+
+    The four fields of `version` change with everything that happens to the bytes: a change is made only where
+    all four are still what the decision was based on.
+    """
+
+    id: str
+    repository_id: int
+    storage_key: str | None
+    store_state: Mapping[str, object]
+    algorithm: str
+    size: int
+    hash_state: str | None
+    claim: str | None
+
+    @property
+    def version(self) -> dict[str, object]:
+        return {
+            "seen_id": self.id,
+            "seen_size": self.size,
+            "seen_key": self.storage_key or "",
+            "seen_claim": self.claim or "",
+        }
+
+
+_UNCHANGED = (
+    (UPLOADS.c.id == bindparam("seen_id"))
+    & (UPLOADS.c.size == bindparam("seen_size"))
+    & (func.coalesce(UPLOADS.c.storage_key, "") == bindparam("seen_key"))
+    & (func.coalesce(UPLOADS.c.claim, "") == bindparam("seen_claim"))
+)
+_INSERT = insert(UPLOADS)
+_SESSION = (
+    select(
+        UPLOADS.c.id,
+        UPLOADS.c.repository_id,
+        UPLOADS.c.storage_key,
+        UPLOADS.c.store_state,
+        UPLOADS.c.algorithm,
+        UPLOADS.c.size,
+        UPLOADS.c.hash_state,
+        UPLOADS.c.claim,
+    )
+    .join(REPOSITORIES, REPOSITORIES.c.id == UPLOADS.c.repository_id)
+    .join(PROJECTS, PROJECTS.c.id == REPOSITORIES.c.project_id)
+    .where(
+        UPLOADS.c.id == bindparam("id"),
+        func.coalesce(UPLOADS.c.user_id, 0) == bindparam("user_id"),
+        PROJECTS.c.name == bindparam("project"),
+        REPOSITORIES.c.path == bindparam("path"),
+    )
+)
+_CLAIM = (
+    update(UPLOADS).where(_UNCHANGED).values(claim=bindparam("new_claim"), updated_at=bindparam("now"))
+)
+_ADVANCE = (
+    update(UPLOADS)
+    .where(_UNCHANGED)
+    .values(
+        storage_key=bindparam("new_key"),
+        store_state=bindparam("new_state", type_=UPLOADS.c.store_state.type),
+        size=bindparam("new_size"),
+        hash_state=bindparam("new_hash"),
+        claim=bindparam("new_claim"),
+        updated_at=bindparam("now"),
+    )
+)
+_REMOVE = delete(UPLOADS).where(_UNCHANGED)
+_NTH_OF_USER = select(UPLOADS.c.id).where(UPLOADS.c.user_id == bindparam("user_id")).limit(1)
+_ABANDONED = (
+    select(UPLOADS.c.id, UPLOADS.c.storage_key, UPLOADS.c.store_state)
+    .where(UPLOADS.c.updated_at < bindparam("before"))
+    .order_by(UPLOADS.c.updated_at)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+
+
+def insert_upload(
+    conn: Connection, upload_id: str, repository_id: int, *, user_id: int | None, algorithm: str, now: int
+) -> None:
+    conn.execute(
+        _INSERT,
+        {
+            "id": upload_id,
+            "repository_id": repository_id,
+            "user_id": user_id,
+            "storage_key": None,
+            "store_state": {},
+            "algorithm": algorithm,
+            "size": 0,
+            "hash_state": None,
+            "claim": None,
+            "started_at": now,
+            "updated_at": now,
+        },
+    )
+
+
+def has_uploads(conn: Connection, user_id: int, *, at_least: int) -> bool:
+    """Whether the user has that many unfinished uploads."""
+    return conn.execute(_NTH_OF_USER.offset(at_least - 1), {"user_id": user_id}).one_or_none() is not None
+
+
+def session(conn: Connection, upload_id: str, *, user_id: int | None, project: str, path: str) -> Session | None:
+    """The upload, if it was begun by this user in this repository."""
+    values = {"id": upload_id, "user_id": user_id or 0, "project": project, "path": path}
+    row = conn.execute(_SESSION, values).one_or_none()
+    return None if row is None else Session(*row)
+
+
+def claim(conn: Connection, seen: Session, new_claim: str, *, now: int) -> bool:
+    """Say that we write to the upload's bytes now.  False: something else happened to it first."""
+    return conn.execute(_CLAIM, {**seen.version, "new_claim": new_claim, "now": now}).rowcount == 1
+
+
+def advance(conn: Connection, seen: Session, new: Session, *, now: int) -> bool:
+    """Record what is durable now.  False: something else happened to the upload first."""
+    values = {
+        **seen.version,
+        "new_key": new.storage_key,
+        "new_state": dict(new.store_state),
+        "new_size": new.size,
+        "new_hash": new.hash_state,
+        "new_claim": new.claim,
+        "now": now,
+    }
+    return conn.execute(_ADVANCE, values).rowcount == 1
+
+
+def remove(conn: Connection, seen: Session) -> bool:
+    """Forget the upload.  False: something else happened to it first."""
+    return conn.execute(_REMOVE, seen.version).rowcount == 1
+
+
+def remove_abandoned(
+    conn: Connection, *, before: int, limit: int
+) -> Sequence[Row[tuple[str, str | None, dict[str, object]]]]:
+    """Forget uploads untouched since `before`: `(id, storage_key, store_state)` of at most `limit` of them."""
+    rows = conn.execute(_ABANDONED, {"before": before, "limit": limit}).all()
+    if rows:
+        conn.execute(delete(UPLOADS).where(UPLOADS.c.id.in_([row.id for row in rows])))
+    return rows

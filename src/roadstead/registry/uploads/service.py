@@ -1,0 +1,251 @@
+"""What people can ask of uploads.  Any worker or replica answers for any upload: all state is in its row."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
+
+from roadstead.config.settings import RegistrySettings
+from roadstead.db.database import Database
+from roadstead.errors import BlobUploadUnknown, RangeInvalid, RoadsteadError, SizeInvalid, TooManyRequests
+from roadstead.identity.principals import Principal
+from roadstead.oci.digests import Digest
+from roadstead.oci.names import RepositoryName
+from roadstead.projects.roles import Action
+from roadstead.projects.service import Projects
+from roadstead.registry.blobs import queries as blob_queries
+from roadstead.registry.calls import ClientGone
+from roadstead.registry.gates import Attempt, Deed, Gate, check_all
+from roadstead.registry.repositories import ensure_repository
+from roadstead.registry.uploads import queries
+from roadstead.registry.uploads.intake import Intake, overtaken
+from roadstead.registry.uploads.queries import Session
+from roadstead.storage.protocol import BlobStore
+from roadstead.telemetry.clock import Clock, now_ms
+
+# First and last byte of a chunk, both counted from the first byte of the blob.
+ChunkRange = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfOrder(Exception):  # noqa: N818 - carries what the answer must say beside the error
+    """A chunk that does not begin where the upload stands."""
+
+    error: RangeInvalid
+    session: Session
+
+
+def upload_unknown(upload_id: str) -> BlobUploadUnknown:
+    return BlobUploadUnknown(
+        "no such upload: it was finished, cancelled or abandoned, or it is not yours",
+        remedy="begin a new upload",
+        upload=upload_id,
+    )
+
+
+class Uploads:
+    def __init__(
+        self,
+        database: Database,
+        store: BlobStore,
+        projects: Projects,
+        gates: Sequence[Gate],
+        settings: RegistrySettings,
+        *,
+        seal_key: bytes,
+        clock: Clock = now_ms,
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._projects = projects
+        self._gates = gates
+        self._settings = settings
+        self._seal_key = seal_key
+        self._clock = clock
+
+    async def start(self, principal: Principal, name: RepositoryName, algorithm: str) -> Session:
+        """Begin an upload of a blob that will be named by `algorithm`."""
+        project_id = await self._projects.require(principal, name, Action.PUSH)
+        return await self._database.write(
+            self._start, project_id, name.path, uuid4().hex, user_id=principal.user_id, algorithm=algorithm
+        )
+
+    def _start(
+        self,
+        conn: Connection,
+        project_id: int,
+        path: str,
+        upload_id: str,
+        *,
+        user_id: int | None,
+        algorithm: str,
+    ) -> Session:
+        limit = self._settings.max_uploads_per_user
+        if user_id is not None and queries.has_uploads(conn, user_id, at_least=limit):
+            raise TooManyRequests(
+                f"you have {limit} unfinished uploads, the most that one account may have",
+                remedy="finish or cancel some; abandoned ones go by themselves",
+                retry_after=60,
+                limit=limit,
+            )
+        now = self._clock()
+        repository = ensure_repository(conn, project_id, path, now=now)
+        queries.insert_upload(conn, upload_id, repository, user_id=user_id, algorithm=algorithm, now=now)
+        return Session(upload_id, repository, None, {}, algorithm, 0, None, None)
+
+    async def status(self, principal: Principal, name: RepositoryName, upload_id: str) -> Session:
+        """Where the upload stands.  Raises `BlobUploadUnknown` when it is not this caller's."""
+        await self._projects.require(principal, name, Action.PUSH)
+        return await self._session(principal, name, upload_id)
+
+    async def append(
+        self,
+        principal: Principal,
+        name: RepositoryName,
+        upload_id: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        chunk: ChunkRange | None,
+    ) -> Session:
+        """Add a body to the upload; `chunk` is where the client says that it belongs.
+
+        What came before a client went away is kept.  Raises `OutOfOrder`, `SizeInvalid` when the body is not
+        what `chunk` says, and then nothing of it is kept.
+        """
+        session = await self.status(principal, name, upload_id)
+        check_order(session, chunk)
+        async with self._intake(session, keep_on_loss=chunk is None) as intake:
+            length = await intake.receive(chunks)
+            check_length(chunk, length)
+            return await intake.checkpoint()
+
+    async def finish(
+        self,
+        principal: Principal,
+        name: RepositoryName,
+        upload_id: str,
+        chunks: AsyncIterator[bytes],
+        digest: Digest,
+        *,
+        chunk: ChunkRange | None,
+    ) -> None:
+        """Add a last body, maybe empty, and make the upload a blob of the repository."""
+        project_id = await self._projects.require(principal, name, Action.PUSH)
+        session = await self._session(principal, name, upload_id)
+        check_order(session, chunk)
+        async with self._intake(session, keep_on_loss=False) as intake:
+            length = await intake.receive(chunks)
+            check_length(chunk, length)
+            done = await intake.finish(digest)
+            async with intake.deciding():
+                kept = await self._database.write(self._commit, project_id, intake.session, done, digest)
+            # From here on the bytes are the blob's, and an error must not take them away.
+            intake.unsettled = True
+            if not kept:
+                await intake.discard()
+            await intake.tidy()
+
+    def _commit(
+        self, conn: Connection, project_id: int, session: Session, done: Session, digest: Digest
+    ) -> bool:
+        """The upload becomes a blob, in one transaction; False if its bytes were there already."""
+        if not queries.remove(conn, session):
+            raise overtaken()
+        assert done.storage_key is not None  # noqa: S101 - a finished upload has bytes, if only none of them
+        now = self._clock()
+        attempt = Attempt(Deed.LINK_BLOB, project_id, session.repository_id, str(digest), size=done.size)
+        check_all(self._gates, conn, attempt)
+        blob = blob_queries.insert_blob(
+            conn, str(digest), size=done.size, storage_key=done.storage_key, now=now
+        )
+        blob_queries.link_blob(conn, session.repository_id, blob.id, now=now)
+        return bool(blob.storage_key == done.storage_key)
+
+    async def cancel(self, principal: Principal, name: RepositoryName, upload_id: str) -> None:
+        """Forget the upload and its bytes."""
+        session = await self.status(principal, name, upload_id)
+        if not await self._database.write(queries.remove, session):
+            raise overtaken()
+        if session.storage_key is not None:
+            await self._store.delete(session.storage_key, session.store_state)
+
+    async def expire(self, *, batch: int = 100) -> int:
+        """Forget every upload that was left alone for too long.  Returns how many there were."""
+        before = self._clock() - int(self._settings.upload_expiry * 1000)
+        gone = 0
+        while True:
+            rows = await self._database.write(queries.remove_abandoned, before=before, limit=batch)
+            # The rows are gone first: a crash here leaves bytes that nobody names.
+            for _id, key, state in rows:
+                if key is not None:
+                    await self._store.delete(key, state)
+            gone += len(rows)
+            if len(rows) < batch:
+                return gone
+
+    # ── inside ──────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _session(self, principal: Principal, name: RepositoryName, upload_id: str) -> Session:
+        try:
+            wanted = UUID(hex=upload_id).hex
+        except ValueError:
+            raise upload_unknown(upload_id) from None
+        session = await self._database.read(
+            queries.session, wanted, user_id=principal.user_id, project=name.project, path=name.path
+        )
+        if session is None:
+            raise upload_unknown(upload_id)
+        return session
+
+    @asynccontextmanager
+    async def _intake(self, session: Session, *, keep_on_loss: bool) -> AsyncIterator[Intake]:
+        """An intake that is settled, whatever happens inside."""
+        intake = Intake(
+            self._database,
+            self._store,
+            session,
+            seal_key=self._seal_key,
+            max_bytes=self._settings.max_blob_bytes,
+            clock=self._clock,
+        )
+        try:
+            yield intake
+        except BaseException as error:
+            lost = isinstance(error, ClientGone | asyncio.CancelledError)
+            # Not even a shutdown may leave the claim behind.
+            await asyncio.shield(_settle(intake, keep=keep_on_loss and lost))
+            raise
+
+
+async def _settle(intake: Intake, *, keep: bool) -> None:
+    try:
+        await intake.settle(keep=keep)
+    except RoadsteadError:
+        # The first error is the one to tell; a claim left behind costs the next request a copy.
+        await intake.discard_private()
+
+
+def check_order(session: Session, chunk: ChunkRange | None) -> None:
+    if chunk is not None and chunk[0] != session.size:
+        raise OutOfOrder(
+            RangeInvalid(
+                f"the chunk begins at byte {chunk[0]}, and the upload stands at {session.size}",
+                remedy=f"send the chunk that begins at {session.size}",
+                expected=session.size,
+            ),
+            session,
+        )
+
+
+def check_length(chunk: ChunkRange | None, length: int) -> None:
+    if chunk is not None and length != chunk[1] - chunk[0] + 1:
+        raise SizeInvalid(
+            f"Content-Range speaks of {chunk[1] - chunk[0] + 1} bytes, and {length} came",
+            remedy="send the chunk again",
+            received=length,
+        )
