@@ -99,7 +99,7 @@ class PreparedQuery:
     possible, since their length would change the text.
     """
 
-    def __init__(self, statement: Select[Any]) -> None:
+    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
         for column in statement.selected_columns:
             if not isinstance(column.type, _PLAIN_TYPES) or isinstance(column.type, Enum):
                 raise TypeError(

@@ -77,11 +77,12 @@ def _insert(
     statement = insert(dialect, table).values({name: bindparam(name) for name in columns})
     if keys:
         statement = statement.on_conflict_do_nothing(index_elements=keys)
-    return cast("_Insert", statement.returning(table.__table__.c.id) if returning else statement)
+    # Inline: else SQLAlchemy adds a RETURNING of its own, and the number of rows is lost.
+    return cast("_Insert", statement.returning(table.__table__.c.id) if returning else statement.inline())
 
 
 @lru_cache(maxsize=256)
 def _upsert(dialect: str, table: type[Base], columns: _Columns, keys: _Columns, update: _Columns) -> _Insert:
     statement = insert(dialect, table).values({name: bindparam(name) for name in columns})
     replaced = {name: statement.excluded[name] for name in update}
-    return cast("_Insert", statement.on_conflict_do_update(index_elements=keys, set_=replaced))
+    return cast("_Insert", statement.on_conflict_do_update(index_elements=keys, set_=replaced).inline())
