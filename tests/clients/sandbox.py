@@ -80,12 +80,21 @@ class Sandbox:
             "TMPDIR": str(self._folder("tmp")),
             "LC_ALL": "C.UTF-8",
         }
+        self._before: list[str] = []
         self.store("overlay")
         forget_blobs()
 
     def store(self, driver: str) -> None:
         """Use this storage driver from here on."""
         self.file("storage.conf", STORAGE_CONF.format(root=self.root, driver=driver))
+
+    def resolve(self, name: str, address: str) -> None:
+        """Let every later client find `name` at `address`: by an `/etc/hosts` that only they see."""
+        needs("unshare")
+        needs_root()
+        hosts = self.file("hosts", f"127.0.0.1 localhost\n{address} {name}\n")
+        script = f'mount --bind {hosts} /etc/hosts && exec "$@"'
+        self._before = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
 
     def file(self, name: str, text: str) -> Path:
         path = self.root / name
@@ -116,7 +125,7 @@ class Sandbox:
         self, command: tuple[str | Path, ...], stdin: str | None, timeout: float
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(word) for word in command],
+            self._before + [str(word) for word in command],
             check=False,
             input=stdin or "",
             capture_output=True,
