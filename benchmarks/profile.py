@@ -1,4 +1,5 @@
-"""`python -m benchmarks.profile LINE`: where Roadstead's CPU time goes while it does one line of the benchmarks."""
+"""`python -m benchmarks.profile LINE`: where Roadstead's CPU time goes in one line of the benchmarks."""
+# ruff: noqa: A005 - imported as `benchmarks.profile` only
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -19,7 +21,8 @@ from benchmarks.load import run_load
 from benchmarks.peers import ROADSTEAD, SCRATCH, start
 from benchmarks.processes import cpu_seconds, tree
 
-_SAMPLER = Path(__file__).parent / "sampler"
+SAMPLER = Path(__file__).parent / "sampler"
+_PATIENCE = 5.0
 
 Stacks = Counter[tuple[str, ...]]
 
@@ -71,6 +74,14 @@ def _tell_all(pid: int, number: signal.Signals) -> None:
             os.kill(each, number)
 
 
+def wait_for_samples(folder: Path, pids: Sequence[int]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        if all((folder / f"{pid}.samples").exists() for pid in pids):
+            return
+        time.sleep(0.05)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description=__doc__)
     parser.add_argument("line", choices=[line.name for line in LINES])
@@ -87,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = Path(tempfile.mkdtemp(prefix="profile-", dir=SCRATCH))
     environment = {
         "ROADSTEAD_WORKERS": "1",
-        "PYTHONPATH": str(_SAMPLER),
+        "PYTHONPATH": str(SAMPLER),
         "BENCHMARKS_SAMPLES": str(folder),
     }
     try:
@@ -101,6 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             before = cpu_seconds(server.pid)
             done = run_load(server.address, plan.script, connections=plan.connections, seconds=plan.seconds)
             used = cpu_seconds(server.pid) - before
+            _tell_all(server.pid, signal.SIGUSR2)
+            wait_for_samples(folder, tree(server.pid))
         finally:
             server.stop()
         stacks = read_samples(
@@ -109,16 +122,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     if not stacks:
-        print("no samples were written: did the server end without its exit handlers?", file=sys.stderr)
+        print("no samples were written: is something else on SIGUSR2?", file=sys.stderr)
         return 1
     if given.samples is not None:
         given.samples.write_text(
             "".join(f"{';'.join(map(short, stack))} {ns}\n" for stack, ns in stacks.items())
         )
     whole = sum(stacks.values())
-    print(
-        f"{line.title}: {done.operations} done, {done.rate:,.1f}/s, {1e6 * used / done.operations:,.1f} µs of CPU each\n"
-    )
+    each = 1e6 * used / done.operations
+    print(f"{line.title}: {done.operations} done, {done.rate:,.1f}/s, {each:,.1f} µs of CPU each\n")
     print(_table("Own time", own_time(stacks), whole, done.operations, given.top), "\n")
     print(_table("With what it calls", total_time(stacks), whole, done.operations, given.top))
     return 0

@@ -148,24 +148,24 @@ class Result:
                 cells.append("n/a" if times is None else f"{times:.2f}")
         return cells
 
-    def behind(self, peer: str) -> list[str]:
-        """The titles of the lines where Roadstead's rate is the lower one."""
+    def _verdict(self) -> str:
+        peers = [peer for peer in self.versions if peer != _US and _US in self.versions]
+        sentences = [f"- Against {self.titles[peer]}: {self._standing(peer)}." for peer in peers]
+        sentences += [f"- Left out: {reason}" for reason in self.left_out]
+        sentences += [f"- Failed: {failure}" for failure in self.failures]
+        return "\n".join(sentences)
+
+    def _standing(self, peer: str) -> str:
+        """Where Roadstead's rate is the lower one."""
         ratios = {
             row.title: ratio(self.median(row.name, _US, _rate), self.median(row.name, peer, _rate))
             for row in self.rows
         }
-        return [title for title, times in ratios.items() if times is not None and times < 1]
-
-    def _verdict(self) -> str:
-        sentences = []
-        for peer in self.versions:
-            if peer != _US and _US in self.versions:
-                behind = self.behind(peer)
-                words = f"behind on {', '.join(behind)}" if behind else "ahead on every line measured"
-                sentences.append(f"- Against {self.titles[peer]}: {words}.")
-        sentences += [f"- Left out: {reason}" for reason in self.left_out]
-        sentences += [f"- Failed: {failure}" for failure in self.failures]
-        return "\n".join(sentences)
+        compared = {title: times for title, times in ratios.items() if times is not None}
+        if not compared:
+            return "nothing to compare"
+        behind = [title for title, times in compared.items() if times < 1]
+        return f"behind on {', '.join(behind)}" if behind else "ahead on every line measured"
 
 
 def ratio(one: float | None, other: float | None) -> float | None:

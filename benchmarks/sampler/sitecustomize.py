@@ -1,18 +1,20 @@
 """Imported by every Python process that has this folder on PYTHONPATH: samples where CPU time goes.
 
-A timer of CPU time interrupts the main thread; what each thread has used since the last interruption is charged to
-the place where that thread is.  Nothing of the program is changed or wrapped, so the proportions stay true.
+A timer of CPU time interrupts the main thread; what each thread has used since the last interruption is
+charged to the place where that thread is.  Nothing of the program is wrapped, so the proportions stay true.
+
+The first SIGUSR2 throws away what was gathered so far, the second writes what was gathered since.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
 import signal
 import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from types import FrameType
 
 _FOLDER = os.environ.get("BENCHMARKS_SAMPLES", "")
@@ -21,6 +23,7 @@ _DEPTH = 60
 
 _stacks: Counter[str] = Counter()
 _used: dict[int, int] = {}
+_counting = False
 
 
 def _name(frame: FrameType) -> str:
@@ -55,23 +58,28 @@ def _sample(_signal: int, interrupted: FrameType | None) -> None:
 
 def _write() -> None:
     signal.setitimer(signal.ITIMER_PROF, 0)
-    if not _stacks:
-        return
     lines = [f"{spent} {stack}\n" for stack, spent in _stacks.items()]
-    with open(os.path.join(_FOLDER, f"{os.getpid()}.samples"), "w", encoding="utf-8") as file:  # noqa: PTH118, PTH123 - this runs in every process: no import that the program would not make
-        file.writelines(lines)
+    path = Path(_FOLDER, f"{os.getpid()}.samples")
+    # Whoever waits for the file finds all of it.
+    part = path.with_suffix(".part")
+    part.write_text("".join(lines), encoding="utf-8")
+    part.rename(path)
 
 
-def _forget(_signal: int, _frame: FrameType | None) -> None:
-    """The preparation is over: count from here."""
-    _stacks.clear()
+def _mark(_signal: int, _frame: FrameType | None) -> None:
+    global _counting  # noqa: PLW0603 - a signal handler has no object to keep it in
+    if _counting:
+        _write()
+    else:
+        _stacks.clear()
+        _counting = True
 
 
 def _begin() -> None:
     _stacks.clear()
     _used.clear()
     signal.signal(signal.SIGPROF, _sample)
-    signal.signal(signal.SIGUSR2, _forget)
+    signal.signal(signal.SIGUSR2, _mark)
     signal.setitimer(signal.ITIMER_PROF, _INTERVAL, _INTERVAL)
 
 
@@ -79,4 +87,3 @@ if _FOLDER:
     _begin()
     # A timer is not inherited by a forked child.
     os.register_at_fork(after_in_child=_begin)
-    atexit.register(_write)
