@@ -297,8 +297,8 @@ async def hashing_backend(_settings: Settings) -> Outcome:
 
 async def system_files(settings: Settings) -> Outcome:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # A connection needs a file, and one more while a blob is sent or received.
-    wanted = 2 * settings.http.max_connections + 100
+    # A connection is a file, and so is each blob on its way.
+    wanted = settings.http.max_connections + 1000
     if hard == resource.RLIM_INFINITY or hard >= wanted:
         return ok(f"{soft} open files, {'unlimited' if hard == resource.RLIM_INFINITY else hard} on request")
     return warn(

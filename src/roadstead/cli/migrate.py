@@ -43,10 +43,10 @@ def migrate(
     record: dict[str, Any] = {"current": before.current, "head": before.head, "pending": list(before.pending)}
     if before.pending and not dry_run:
         say(f"Migrating from {before.current or 'nothing'} to {before.head}.")
+        # Where SQLite's file goes, unless database.url says otherwise.
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        migrations.upgrade(url)
-        record["current"], record["pending"] = before.head, []
-        record["done"] = list(before.pending)
+        report = migrations.upgrade(url)
+        record |= {"current": report.after, "pending": [], "applied": list(report.applied)}
     print_one(record, name="head", output_format=output_format, quiet=quiet)
     if dry_run and before.pending:
         say("Nothing was done. To do it: roadstead migrate")
