@@ -190,7 +190,7 @@ _SEE = " See: roadstead config explain "
         ),
         (
             "tls:\n  key: a.key\n",
-            "roadstead.yaml:2: tls needs certificate and key together See: roadstead config explain tls",
+            "roadstead.yaml:2: tls needs a certificate when key or client_ca is set See: roadstead config explain tls",
         ),
         (
             "http: {trusted_proxies: [nobody]}\n",

@@ -8,7 +8,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from roadstead.errors import Invalid
 
@@ -19,17 +18,6 @@ def read(path: Path) -> x509.Certificate:
         return x509.load_pem_x509_certificates(path.read_bytes())[0]
     except ValueError:
         raise Invalid(f"{path} holds no certificate in PEM form", remedy="Name a PEM file.") from None
-
-
-def key_fits(certificate: x509.Certificate, path: Path) -> bool:
-    try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
-    except (ValueError, TypeError):
-        raise Invalid(
-            f"{path} holds no private key that can be read", remedy="Name a PEM file without a password."
-        ) from None
-    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return key.public_key().public_bytes(*form) == certificate.public_key().public_bytes(*form)
 
 
 def days_left(certificate: x509.Certificate) -> float:

@@ -27,6 +27,7 @@ from roadstead.db import migrations
 from roadstead.db.database import Database
 from roadstead.db.engine import open_database
 from roadstead.errors import RoadsteadError
+from roadstead.server.tls import server_context
 from roadstead.storage.drivers import open_store
 from roadstead.storage.hashing import self_test
 from roadstead.telemetry.clock import now_ms
@@ -241,15 +242,12 @@ async def storage_space(settings: Settings) -> Outcome:
 # ── the outside ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def tls_certificate(settings: Settings) -> Outcome:  # noqa: PLR0911 - a list of what can be wrong
+async def tls_certificate(settings: Settings) -> Outcome:
     tls = settings.tls
-    if tls.certificate is None or tls.key is None:
+    if tls.certificate is None:
         return skip("no certificate is configured")
+    await asyncio.to_thread(server_context, tls)
     certificate = certificates.read(tls.certificate)
-    if not certificates.key_fits(certificate, tls.key):
-        return fail(
-            f"{tls.key} is not the key of {tls.certificate}", "Name the key the certificate was made for."
-        )
     days = certificates.days_left(certificate)
     if days < 0:
         return fail(f"the certificate ended {-days:.0f} days ago", "Renew it, and restart the server.")

@@ -25,7 +25,7 @@ class Section(BaseModel):
 class TlsSettings(Section):
     # PEM file with the server's certificate, followed by the rest of its chain.
     certificate: Path | None = None
-    # PEM file with the private key of the certificate.
+    # PEM file with the private key of the certificate. Empty: it is in the certificate's file.
     key: Path | None = None
     # PEM file with the authorities that client certificates must come from. Setting it demands a client
     # certificate.
@@ -35,10 +35,8 @@ class TlsSettings(Section):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("needs certificate and key together")
-        if self.client_ca is not None and self.certificate is None:
-            raise ValueError("needs certificate and key when client_ca is set")
+        if self.certificate is None and (self.key is not None or self.client_ca is not None):
+            raise ValueError("needs a certificate when key or client_ca is set")
         return self
 
 
