@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, Table, bindparam, literal, select
 
@@ -25,10 +26,19 @@ class SignInNeeded(Unauthenticated):
     `scope` is what to ask the token service for; `insufficient` says that a good token was too narrow.
     """
 
-    def __init__(self, message: str, *, scope: str = "", insufficient: bool = False, remedy: str = "") -> None:
+    def __init__(
+        self, message: str, *, scope: str = "", insufficient: bool = False, remedy: str = ""
+    ) -> None:
         super().__init__(message, remedy=remedy)
         self.scope = scope
         self.insufficient = insufficient
+
+
+class Overtaken(SignInNeeded):
+    """The proof was good when it was made, and the account has changed since."""
+
+    def __init__(self) -> None:
+        super().__init__("these credentials are no longer good", remedy="sign in again")
 
 
 class RepositoryHidden(NameUnknown):
@@ -83,7 +93,7 @@ def access_source() -> FromClause:
     )
 
 
-def with_access(*columns: ColumnElement[object], source: FromClause | None = None) -> Select[tuple[object, ...]]:
+def with_access(*columns: ColumnElement[object], source: FromClause | None = None) -> Select[*tuple[Any, ...]]:
     """A statement whose rows begin with the access facts."""
     return select(*_COLUMNS, *columns).select_from(access_source() if source is None else source)
 
@@ -93,7 +103,7 @@ def check_account(facts: AccessFacts, principal: Principal) -> None:
     if principal.anonymous:
         return
     if facts.epoch is None or facts.disabled or facts.epoch != principal.epoch:
-        raise SignInNeeded("these credentials are no longer good", remedy="sign in again")
+        raise Overtaken
 
 
 def role_of(facts: AccessFacts, principal: Principal, *, anonymous_pull: bool) -> Role | None:
@@ -135,7 +145,9 @@ def authorize(
         return
     if principal.anonymous:
         raise SignInNeeded(
-            "authentication required", remedy="sign in, for example with docker login", scope=_wanted(name, action)
+            "authentication required",
+            remedy="sign in, for example with docker login",
+            scope=_wanted(name, action),
         )
     if action is Action.PULL:
         raise RepositoryHidden(name)

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from roadstead.db.database import PreparedQuery
 from roadstead.db.insert import insert_ignore
+from roadstead.db.tables import Project
 from roadstead.projects.access import PROJECTS, with_access
 
 ACCESS = PreparedQuery(with_access())
@@ -20,6 +21,4 @@ def project_id(conn: Connection, name: str) -> int | None:
 def create_project(conn: Connection, name: str, *, public: bool, owner_id: int | None, now: int) -> bool:
     """Create it unless it is there; whether this call did."""
     values = {"name": name, "public": public, "owner_id": owner_id, "created_at": now}
-    return insert_ignore(conn, PROJECTS, values, keys=("name",))
-
-
+    return insert_ignore(conn, Project, values, keys=("name",))

@@ -42,7 +42,9 @@ class Projects:
             raise NameUnknown("no such project")
         return AccessFacts.of(row)
 
-    def authorize(self, facts: AccessFacts, principal: Principal, name: RepositoryName, action: Action) -> None:
+    def authorize(
+        self, facts: AccessFacts, principal: Principal, name: RepositoryName, action: Action
+    ) -> None:
         authorize(facts, principal, name, action, anonymous_pull=self.anonymous_pull)
 
     async def require(self, principal: Principal, name: RepositoryName, action: Action) -> int:
@@ -74,8 +76,15 @@ class Projects:
             elif scope.type == "registry" and scope.name == CATALOG and not principal.anonymous:
                 # What the list then holds is decided row by row.
                 actions = frozenset({"*"})
-            granted.append(GrantedScope(scope.type, scope.name, actions))
+            granted.append(GrantedScope(scope.type, self._full_name(scope), actions))
         return granted
+
+    def _full_name(self, scope: RequestedScope) -> str:
+        """What a token calls a repository, however the client spelt it."""
+        try:
+            return self.name(scope.name).full if scope.type == "repository" else scope.name
+        except NameInvalid:
+            return scope.name
 
     async def _granted_actions(
         self, principal: Principal, scope: RequestedScope, known: dict[str, AccessFacts]
@@ -90,8 +99,6 @@ class Projects:
         held = permitted(facts, principal, anonymous_pull=self.anonymous_pull)
         if facts.project_id is None and self._may_create(facts, principal):
             held = EVERYTHING
-        if "*" in scope.actions:
-            return frozenset(map(str, held))
         return frozenset(map(str, held)) & scope.actions
 
     def _may_create(self, facts: AccessFacts, principal: Principal) -> bool:
@@ -118,11 +125,12 @@ class Projects:
             )
         # A stranger learns nothing from the difference between no project and a closed one.
         authorize(
-            AccessFacts(None, public=False, owner_id=None, epoch=facts.epoch, admin=False, disabled=facts.disabled),
+            AccessFacts(
+                None, public=False, owner_id=None, epoch=facts.epoch, admin=False, disabled=facts.disabled
+            ),
             principal,
             name,
             Action.PUSH,
             anonymous_pull=self.anonymous_pull,
         )
         raise Denied("you may not push here", name=name.requested)  # pragma: no cover - authorize raised
-

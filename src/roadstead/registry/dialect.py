@@ -26,7 +26,7 @@ STATUSES: dict[type[BaseException], int] = {
 JSON_TYPE: Header = (b"content-type", b"application/json")
 
 
-class Refusal(Exception):  # noqa: N818 - it wraps an error to add what only HTTP says
+class Refusal(Exception):
     """An error together with headers that its answer must carry."""
 
     def __init__(self, error: errors.RoadsteadError, headers: list[Header]) -> None:

@@ -25,10 +25,19 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import IntegrityError
 
-from roadstead.errors import Conflict, NameInvalid, NotFound, RequestInvalid, RoadsteadError, Unauthenticated, Unsupported
-from roadstead.identity.authentication import Authenticator, authorization_header
+from roadstead.errors import (
+    Conflict,
+    NameInvalid,
+    NotFound,
+    RequestInvalid,
+    RoadsteadError,
+    Unauthenticated,
+    Unsupported,
+)
+from roadstead.identity.authentication import Authenticator
 from roadstead.identity.challenges import BASIC, challenge
-from roadstead.projects.access import SignInNeeded
+from roadstead.identity.credentials import authorization_header
+from roadstead.projects.access import Overtaken, SignInNeeded
 from roadstead.projects.service import Projects
 from roadstead.registry.calls import Call, ClientGone, Header, Receive, Reply, Scope, Send
 from roadstead.registry.delivery import deliver
@@ -100,6 +109,8 @@ class RegistryApp:
         except RoadsteadError as error:
             if isinstance(error, ClientGone):
                 raise
+            if isinstance(error, Overtaken):
+                self._authenticator.forget(call.principal)
             reply = refusal(error, self._challenge(call, error))
         except Refusal as refused:
             reply = refusal(refused.error, refused.headers)
@@ -165,7 +176,8 @@ def wire_path(scope: Scope) -> str:
         raw = head + slash + last.replace(b"%3A", b":").replace(b"%3a", b":")
         if b"%" in raw:
             raise NameInvalid(
-                "names, tags and digests are written without percent-encoding", remedy="send the path as it is"
+                "names, tags and digests are written without percent-encoding",
+                remedy="send the path as it is",
             )
     try:
         return raw.decode("ascii")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, FromClause, Table, bindparam, select
 
-from roadstead.db.insert import insert_ignore
+from roadstead.db.insert import insert_id_or_none
 from roadstead.db.tables import Repository
 from roadstead.errors import Conflict
 from roadstead.projects.access import PROJECTS, access_source
@@ -33,7 +33,9 @@ def ensure_repository(conn: Connection, project_id: int, path: str, *, now: int)
     found = repository_id(conn, project_id, path)
     if found is None:
         values = {"project_id": project_id, "path": path, "created_at": now}
-        insert_ignore(conn, REPOSITORIES, values, keys=("project_id", "path"))
+        found = insert_id_or_none(conn, Repository, values, keys=("project_id", "path"))
+    if found is None:
+        # Somebody else made it at the same moment.
         found = repository_id(conn, project_id, path)
     if found is None:
         raise Conflict("the repository was removed just now", remedy="push again")

@@ -56,7 +56,9 @@ async def delete_blob(blobs: Blobs, call: Call) -> Reply:
     return Reply(202, length=0)
 
 
-def _bytes(blobs: Blobs, call: Call, blob: FoundBlob, part: ByteRange) -> bytes | FileSlice | AsyncIterator[bytes]:
+def _bytes(
+    blobs: Blobs, call: Call, blob: FoundBlob, part: ByteRange
+) -> bytes | FileSlice | AsyncIterator[bytes]:
     """`part` of the blob, by the cheapest way that the server and the store have in common."""
     if part.length == 0 or call.method == "HEAD":
         return b""
@@ -75,7 +77,9 @@ def _single_range(blobs: Blobs, call: Call, blob: FoundBlob, part: ByteRange, he
     return Reply(206, headers, _bytes(blobs, call, blob, part), part.length)
 
 
-def _several_ranges(blobs: Blobs, blob: FoundBlob, parts: Sequence[ByteRange], headers: list[Header]) -> Reply:
+def _several_ranges(
+    blobs: Blobs, blob: FoundBlob, parts: Sequence[ByteRange], headers: list[Header]
+) -> Reply:
     """`multipart/byteranges` (RFC 9110 §14.6), which partial pulls of zstd:chunked layers use."""
     boundary = token_hex(16).encode()
     heads = [

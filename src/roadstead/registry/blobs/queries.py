@@ -64,7 +64,9 @@ _LINKED = (
 _USERS_IN_REPOSITORY = (
     select(MANIFESTS.c.digest)
     .join(REFERENCES, REFERENCES.c.manifest_id == MANIFESTS.c.id)
-    .where(MANIFESTS.c.repository_id == bindparam("repository_id"), REFERENCES.c.blob_id == bindparam("blob_id"))
+    .where(
+        MANIFESTS.c.repository_id == bindparam("repository_id"), REFERENCES.c.blob_id == bindparam("blob_id")
+    )
     .limit(1)
 )
 _UNLINK = delete(LINKS).where(
@@ -72,12 +74,14 @@ _UNLINK = delete(LINKS).where(
 )
 
 
-def blob(conn: Connection, digest: str) -> Row[tuple[int, int, str]] | None:
+def blob(conn: Connection, digest: str) -> Row[int, int, str] | None:
     """`(id, size, storage_key)` of the blob of that digest, whoever may read it."""
     return conn.execute(_BLOB, {"digest": digest}).one_or_none()
 
 
-def insert_blob(conn: Connection, digest: str, *, size: int, storage_key: str, now: int) -> Row[tuple[int, int, str]]:
+def insert_blob(
+    conn: Connection, digest: str, *, size: int, storage_key: str, now: int
+) -> Row[int, int, str]:
     """The blob of that digest: this one, or the one that was there before."""
     values = {
         "digest": digest,
@@ -86,7 +90,7 @@ def insert_blob(conn: Connection, digest: str, *, size: int, storage_key: str, n
         "created_at": now,
         "unreferenced_since": now,
     }
-    insert_ignore(conn, BLOBS, values, keys=("digest",))
+    insert_ignore(conn, Blob, values, keys=("digest",))
     return conn.execute(_BLOB, {"digest": digest}).one()
 
 
@@ -94,7 +98,7 @@ def link_blob(conn: Connection, repository_id: int, blob_id: int, *, now: int) -
     """Let the repository serve the blob; whether that is news.  Promises the blob for another grace period."""
     promise_blob(conn, blob_id, now=now)
     values = {"repository_id": repository_id, "blob_id": blob_id, "created_at": now}
-    return insert_ignore(conn, LINKS, values, keys=("repository_id", "blob_id"))
+    return insert_ignore(conn, RepositoryBlob, values, keys=("repository_id", "blob_id"))
 
 
 def promise_blob(conn: Connection, blob_id: int, *, now: int) -> bool:
@@ -112,7 +116,7 @@ def readable_blob(
     return conn.execute(statement, values).scalar_one_or_none()
 
 
-def linked_blob(conn: Connection, repository_id: int, digest: str) -> Row[tuple[int, int]] | None:
+def linked_blob(conn: Connection, repository_id: int, digest: str) -> Row[int, int] | None:
     """`(id, size)` of the blob, if the repository may serve it."""
     return conn.execute(_LINKED, {"repository_id": repository_id, "digest": digest}).one_or_none()
 
@@ -130,7 +134,9 @@ def unlink_blob(conn: Connection, repository_id: int, blob_id: int) -> None:
 def lock_blobs(conn: Connection, blob_ids: Sequence[int]) -> None:
     """Wait for everybody else who counts references to these blobs.  In order of id, so nobody waits in a ring."""
     if blob_ids:
-        conn.execute(select(BLOBS.c.id).where(BLOBS.c.id.in_(blob_ids)).order_by(BLOBS.c.id).with_for_update())
+        conn.execute(
+            select(BLOBS.c.id).where(BLOBS.c.id.in_(blob_ids)).order_by(BLOBS.c.id).with_for_update()
+        )
 
 
 def release_unused(conn: Connection, blob_ids: Sequence[int], *, now: int) -> None:

@@ -91,7 +91,13 @@ class Blobs:
         project_id = await self._projects.require(principal, name, Action.PUSH)
         facts = await self._projects.facts(principal, name.project)
         return await self._database.write(
-            self._mount, project_id, name.path, str(digest), source, user_id=principal.user_id, admin=facts.admin
+            self._mount,
+            project_id,
+            name.path,
+            str(digest),
+            source,
+            user_id=principal.user_id,
+            admin=facts.admin,
         )
 
     def _mount(

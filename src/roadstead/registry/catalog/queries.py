@@ -30,7 +30,7 @@ _PAGE = (
 
 def repositories_after(
     conn: Connection, project: str, path: str, *, user_id: int | None, admin: bool, limit: int
-) -> Sequence[Row[tuple[str, str]]]:
+) -> Sequence[Row[str, str]]:
     """`(project, path)` of the repositories that the user may see and that follow the one given."""
     values = {"project": project, "path": path, "user_id": user_id, "admin": admin, "limit": limit}
     return conn.execute(_PAGE, values).all()

@@ -84,7 +84,8 @@ class ManifestEndpoints:
         tags = tuple(parse_tag(text) for text in call.query.all("tag"))
         if tags and not isinstance(reference, Digest):
             raise RequestInvalid(
-                "?tag= goes with a push by digest", remedy="put the digest into the path, and every tag into ?tag="
+                "?tag= goes with a push by digest",
+                remedy="put the digest into the path, and every tag into ?tag=",
             )
         if len(tags) > MOST_TAGS:
             raise RequestInvalid(

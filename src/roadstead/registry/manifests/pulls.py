@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import structlog
 from sqlalchemy import Connection
 
 from roadstead.db.database import Database
 from roadstead.errors import RoadsteadError
 from roadstead.events.outbox import record
 from roadstead.telemetry.clock import Clock, now_ms
-from roadstead.telemetry.logs import get_logger
 
 PULLED = "manifest.pulled"
 FLUSH_EVERY = 2.0
 # Distinct manifests counted between two flushes; more are not counted, so that memory stays bounded.
 MOST_KEYS = 50_000
 
-_log = get_logger(__name__)
+_log = structlog.get_logger(__name__)
 _Key = tuple[int | None, int]
 
 

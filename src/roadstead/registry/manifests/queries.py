@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from roadstead.db.database import PreparedQuery
-from roadstead.db.insert import insert_ignore
+from roadstead.db.insert import insert_id_or_none
+from roadstead.db.tables import Manifest
+from roadstead.errors import Conflict
 from roadstead.projects.access import with_access
 from roadstead.registry.blobs.queries import BLOBS, LINKS, MANIFESTS, REFERENCES
 from roadstead.registry.repositories import REPOSITORIES, repository_source
@@ -77,8 +79,13 @@ def insert_manifest(conn: Connection, repository_id: int, new: NewManifest, *, n
         "pulled_at": None,
         "pull_count": 0,
     }
-    fresh = insert_ignore(conn, MANIFESTS, values, keys=("repository_id", "digest"))
-    return conn.execute(_ID, {"repository_id": repository_id, "digest": new.digest}).scalar_one(), fresh
+    fresh = insert_id_or_none(conn, Manifest, values, keys=("repository_id", "digest"))
+    if fresh is not None:
+        return fresh, True
+    known = manifest_id(conn, repository_id, new.digest)
+    if known is None:
+        raise Conflict("the manifest was deleted just now", remedy="push it again")
+    return known, False
 
 
 def insert_references(
@@ -89,7 +96,8 @@ def insert_references(
         {"manifest_id": manifest, "digest": digest, "kind": "blob", "blob_id": blob} for digest, blob in blobs
     ]
     rows += [
-        {"manifest_id": manifest, "digest": digest, "kind": "manifest", "blob_id": None} for digest in children
+        {"manifest_id": manifest, "digest": digest, "kind": "manifest", "blob_id": None}
+        for digest in children
     ]
     if rows:
         conn.execute(_INSERT_REFERENCE, rows)
@@ -134,12 +142,13 @@ def delete_manifest(conn: Connection, manifest: int) -> bool:
 def record_pulls(conn: Connection, pulls: Sequence[tuple[int, int, int]]) -> None:
     """Add `(manifest id, count, when)` to the statistics; manifests that are gone are passed over."""
     if pulls:
-        conn.execute(_PULLED, [{"manifest_id": m, "count": count, "at": at} for m, count, at in sorted(pulls)])
+        conn.execute(
+            _PULLED, [{"manifest_id": m, "count": count, "at": at} for m, count, at in sorted(pulls)]
+        )
 
 
 def tags_of(conn: Connection, manifest: int) -> list[str]:
-    rows: Sequence[Row[tuple[str]]] = conn.execute(select(TAGS.c.name).where(TAGS.c.manifest_id == manifest)).all()
-    return [row[0] for row in rows]
+    return list(conn.execute(select(TAGS.c.name).where(TAGS.c.manifest_id == manifest)).scalars())
 
 
 def _batches(digests: Collection[str], size: int = 500) -> list[list[str]]:

@@ -81,7 +81,9 @@ class Referrers:
         return ReferrerPage(descriptors, shown[-1][1] if more else None)
 
 
-def _fitting(rows: Sequence[tuple[int, str, str, str | None, int]]) -> Sequence[tuple[int, str, str, str | None, int]]:
+def _fitting(
+    rows: Sequence[tuple[int, str, str, str | None, int]],
+) -> Sequence[tuple[int, str, str, str | None, int]]:
     """As many as fit into a page; one at least.  A descriptor is never larger than its manifest and a little."""
     size = 0
     for count, row in enumerate(rows):

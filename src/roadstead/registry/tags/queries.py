@@ -45,10 +45,10 @@ def put_tags(conn: Connection, repository_id: int, names: Iterable[str], manifes
             "created_at": now,
             "updated_at": now,
         }
-        upsert(conn, TAGS, values, keys=("repository_id", "name"), update=("manifest_id", "updated_at"))
+        upsert(conn, Tag, values, keys=("repository_id", "name"), update=("manifest_id", "updated_at"))
 
 
-def tagged_manifest(conn: Connection, repository_id: int, name: str) -> Row[tuple[int]] | None:
+def tagged_manifest(conn: Connection, repository_id: int, name: str) -> Row[int] | None:
     return conn.execute(_TAG, {"repository_id": repository_id, "name": name}).one_or_none()
 
 

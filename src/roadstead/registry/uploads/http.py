@@ -66,7 +66,8 @@ class UploadEndpoints:
         digest = call.query.get("digest")
         if digest is None:
             raise DigestInvalid(
-                "an upload ends with the digest of its blob", remedy="add ?digest=<algorithm>:<hex> to the address"
+                "an upload ends with the digest of its blob",
+                remedy="add ?digest=<algorithm>:<hex> to the address",
             )
         wanted = Digest.parse(digest)
         try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import structlog
+
 from roadstead.jobs.runner import JobContext
 from roadstead.registry.uploads.service import Uploads
-from roadstead.telemetry.logs import get_logger
 
 EXPIRE = "uploads.expire"
 
-_log = get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class ExpireUploads:

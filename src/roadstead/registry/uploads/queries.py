@@ -68,9 +68,7 @@ _SESSION = (
         REPOSITORIES.c.path == bindparam("path"),
     )
 )
-_CLAIM = (
-    update(UPLOADS).where(_UNCHANGED).values(claim=bindparam("new_claim"), updated_at=bindparam("now"))
-)
+_CLAIM = update(UPLOADS).where(_UNCHANGED).values(claim=bindparam("new_claim"), updated_at=bindparam("now"))
 _ADVANCE = (
     update(UPLOADS)
     .where(_UNCHANGED)
@@ -120,7 +118,9 @@ def has_uploads(conn: Connection, user_id: int, *, at_least: int) -> bool:
     return conn.execute(_NTH_OF_USER.offset(at_least - 1), {"user_id": user_id}).one_or_none() is not None
 
 
-def session(conn: Connection, upload_id: str, *, user_id: int | None, project: str, path: str) -> Session | None:
+def session(
+    conn: Connection, upload_id: str, *, user_id: int | None, project: str, path: str
+) -> Session | None:
     """The upload, if it was begun by this user in this repository."""
     values = {"id": upload_id, "user_id": user_id or 0, "project": project, "path": path}
     row = conn.execute(_SESSION, values).one_or_none()
@@ -153,7 +153,7 @@ def remove(conn: Connection, seen: Session) -> bool:
 
 def remove_abandoned(
     conn: Connection, *, before: int, limit: int
-) -> Sequence[Row[tuple[str, str | None, dict[str, object]]]]:
+) -> Sequence[Row[str, str | None, dict[str, object]]]:
     """Forget uploads untouched since `before`: `(id, storage_key, store_state)` of at most `limit` of them."""
     rows = conn.execute(_ABANDONED, {"before": before, "limit": limit}).all()
     if rows:

@@ -33,7 +33,7 @@ ChunkRange = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class OutOfOrder(Exception):  # noqa: N818 - carries what the answer must say beside the error
+class OutOfOrder(Exception):
     """A chunk that does not begin where the upload stands."""
 
     error: RangeInvalid

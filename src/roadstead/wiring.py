@@ -1,0 +1,257 @@
+"""The composition root: every object is built here, once, and the seams are listed in order.
+
+`build` is for a running process, one for each event loop.  `prepare` is what the first start needs, before any
+process serves.  `open_offline` is for commands that work on the data without a server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from roadstead.config.settings import Settings
+from roadstead.db import migrations
+from roadstead.db.database import Database
+from roadstead.db.engine import open_database
+from roadstead.errors import Invalid, Unavailable
+from roadstead.events.dispatch import Dispatcher, Listener
+from roadstead.identity.authentication import Authenticator
+from roadstead.identity.keys import KeyRing, upload_secret
+from roadstead.identity.passwords import PasswordHasher, generate_password, hash_password
+from roadstead.identity.queries import accounts_page
+from roadstead.identity.service import Users, create_account
+from roadstead.identity.tokens import TokenIssuer
+from roadstead.jobs.runner import JobHandler, JobRunner
+from roadstead.jobs.schedules import Every
+from roadstead.projects.queries import create_project
+from roadstead.projects.service import Projects
+from roadstead.registry.blobs.service import Blobs
+from roadstead.registry.catalog.service import Catalog
+from roadstead.registry.gates import DeletionSwitch, Gate
+from roadstead.registry.manifests.listeners import PullStatistics
+from roadstead.registry.manifests.pulls import PullCounter
+from roadstead.registry.manifests.service import Manifests
+from roadstead.registry.referrers.service import Referrers
+from roadstead.registry.tags.service import Tags
+from roadstead.registry.uploads.jobs import EXPIRE, ExpireUploads
+from roadstead.registry.uploads.service import Uploads
+from roadstead.storage.drivers import open_store
+from roadstead.storage.protocol import BlobStore
+from roadstead.telemetry.clock import now_ms
+
+ADMIN = "admin"
+PASSWORD_VARIABLE = "ROADSTEAD_ADMIN_PASSWORD"  # noqa: S105 - a variable's name
+
+
+@dataclass(frozen=True, slots=True)
+class FirstRun:
+    """What `prepare` found and did."""
+
+    # The first administrator was made by this start.
+    created: bool
+    admin_username: str
+    # Only when it was generated just now.
+    admin_password: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offline:
+    """The data, without the server."""
+
+    settings: Settings
+    database: Database
+    store: BlobStore
+    users: Users
+
+
+@dataclass(frozen=True, slots=True)
+class Roadstead:
+    """Everything a running process has."""
+
+    settings: Settings
+    database: Database
+    store: BlobStore
+    users: Users
+    authenticator: Authenticator
+    issuer: TokenIssuer
+    projects: Projects
+    blobs: Blobs
+    uploads: Uploads
+    manifests: Manifests
+    tags: Tags
+    referrers: Referrers
+    catalog: Catalog
+    pulls: PullCounter
+    runner: JobRunner
+    dispatcher: Dispatcher
+
+    @asynccontextmanager
+    async def background(self, *, jobs: bool) -> AsyncIterator[None]:
+        """The loops that run beside the requests; with `jobs`, the queue's too."""
+        loops = [self.pulls.run()]
+        if jobs:
+            loops += [self.runner.run(), self.dispatcher.run()]
+        tasks = [asyncio.create_task(loop) for loop in loops]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def gates(settings: Settings) -> Sequence[Gate]:
+    """Who may refuse, in the order in which they are asked."""
+    return [] if settings.registry.delete_enabled else [DeletionSwitch()]
+
+
+def listeners(database: Database) -> Sequence[Listener]:
+    """Who reacts to what happened."""
+    return [PullStatistics(database)]
+
+
+def handlers(uploads: Uploads) -> Mapping[str, JobHandler]:
+    """Who does which kind of job."""
+    return {EXPIRE: ExpireUploads(uploads)}
+
+
+def schedules() -> Sequence[Every]:
+    """What the clock puts into the queue."""
+    return [Every("expire-uploads", EXPIRE, seconds=900)]
+
+
+@asynccontextmanager
+async def build(settings: Settings) -> AsyncIterator[Roadstead]:
+    """Open everything, and close it again at the end."""
+    async with AsyncExitStack() as stack:
+        offline = await stack.enter_async_context(open_offline(settings))
+        database, store = offline.database, offline.store
+        hasher = PasswordHasher(concurrency=settings.auth.max_concurrent_hashes)
+        stack.callback(hasher.close)
+        keep = max(settings.auth.token_lifetime, settings.auth.refresh_token_lifetime)
+        ring = await KeyRing.open(database, keep=keep)
+        issuer = TokenIssuer(
+            ring,
+            service=settings.auth.service,
+            lifetime=settings.auth.token_lifetime,
+            refresh_lifetime=settings.auth.refresh_token_lifetime,
+        )
+        projects = Projects(database, settings.registry, anonymous_pull=settings.auth.anonymous_pull)
+        asked = gates(settings)
+        pulls = PullCounter(database)
+        uploads = Uploads(
+            database, store, projects, asked, settings.registry, seal_key=await upload_secret(database)
+        )
+        yield Roadstead(
+            settings=settings,
+            database=database,
+            store=store,
+            users=offline.users,
+            authenticator=Authenticator(database, issuer, hasher, settings.auth),
+            issuer=issuer,
+            projects=projects,
+            blobs=Blobs(database, store, projects, asked),
+            uploads=uploads,
+            manifests=Manifests(
+                database, projects, asked, pulls, validation=settings.registry.validate_references
+            ),
+            tags=Tags(database, projects),
+            referrers=Referrers(database, projects),
+            catalog=Catalog(database, projects),
+            pulls=pulls,
+            runner=JobRunner(
+                database,
+                handlers(uploads),
+                owner=f"{socket.gethostname()}:{os.getpid()}",
+                concurrency=settings.jobs.concurrency,
+                lease=settings.jobs.lease,
+                schedules=schedules(),
+            ),
+            dispatcher=Dispatcher(database, listeners(database)),
+        )
+
+
+@asynccontextmanager
+async def open_offline(settings: Settings) -> AsyncIterator[Offline]:
+    """The database and the store, for a command that needs no server.  The schema is the caller's care."""
+    database = open_database(
+        settings.database_url,
+        pool_size=settings.database.pool_size,
+        pool_timeout=settings.database.pool_timeout,
+    )
+    store = open_store(settings)
+    hasher = PasswordHasher(concurrency=1)
+    try:
+        yield Offline(settings, database, store, Users(database, hasher))
+    finally:
+        hasher.close()
+        await store.close()
+        await database.close()
+
+
+def prepare(settings: Settings) -> FirstRun:
+    """Make the data folder, bring the schema up to date, and see to a default project and an administrator.
+
+    Safe to run by any number of replicas at once.  Raises what an operator can mend.
+    """
+    _make_folder(settings.data)
+    if settings.database.auto_migrate:
+        migrations.upgrade(settings.database_url)
+    else:
+        migrations.require_current(settings.database_url)
+    return asyncio.run(_first_run(settings))
+
+
+async def _first_run(settings: Settings) -> FirstRun:
+    given = _given_password()
+    async with open_offline(settings) as offline:
+        await offline.store.probe()
+        await offline.database.write(
+            create_project, settings.registry.default_project, public=True, owner_id=None, now=now_ms()
+        )
+        if await offline.database.read(accounts_page, after="", limit=1):
+            return FirstRun(created=False, admin_username=ADMIN, admin_password=None)
+        password = given or generate_password()
+        encoded = hash_password(password.encode())
+        # Another replica may be doing the same: its password is then the one.
+        with suppress(IntegrityError):
+            await offline.database.write(_first_administrator, encoded, now=now_ms())
+            return FirstRun(True, ADMIN, None if given else password)
+        return FirstRun(created=False, admin_username=ADMIN, admin_password=None)
+
+
+def _first_administrator(conn: Connection, encoded: str, *, now: int) -> None:
+    create_account(conn, ADMIN, encoded, admin=True, now=now)
+
+
+def _given_password() -> str | None:
+    """The administrator's password from the environment, or from the file that it names."""
+    password = os.environ.get(PASSWORD_VARIABLE)
+    file = os.environ.get(f"{PASSWORD_VARIABLE}_FILE")
+    if not password and file:
+        try:
+            password = Path(file).read_text(encoding="utf-8").strip("\r\n")
+        except OSError as error:
+            raise Invalid(
+                f"{PASSWORD_VARIABLE}_FILE names a file that cannot be read: {error.strerror}",
+                remedy="name a readable file, or set no password to have one generated",
+            ) from None
+    return password or None
+
+
+def _make_folder(data: Path) -> None:
+    try:
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            f"the data folder {data} cannot be made: {error.strerror}",
+            remedy="choose another with --data, or give this account the right to make it",
+        ) from None
