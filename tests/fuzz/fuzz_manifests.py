@@ -1,0 +1,116 @@
+"""Fuzzes manifests and the strict JSON beneath them.
+
+    python tests/fuzz/fuzz_manifests.py -max_total_time=20
+
+Only a `RoadsteadError` may escape, and what is accepted has one meaning: `json` alone reads the same value.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+import atheris
+
+with atheris.instrument_imports(include=["roadstead.oci"]):
+    from roadstead.oci.documents import strict_json
+    from roadstead.oci.manifests import MOST_REFERENCES, parse_manifest
+    from roadstead.oci.media_types import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+
+from roadstead.errors import RoadsteadError
+
+CONTENT_TYPES = (None, OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, "application/vnd.example+json")
+DIGEST = b"sha256:" + b"a" * 64
+# Random bytes seldom make a document: documents are put together from these, and the fuzzer's bytes.
+KEYS = (
+    *(b"schemaVersion", b"mediaType", b"artifactType", b"config", b"layers", b"blobs", b"manifests"),
+    *(b"subject", b"annotations", b"Layers", b"digest", b"size", b"urls", b"data", b"fsLayers"),
+)
+VALUES = (
+    *(b"null", b"2", b"2", b"1", b"true", b"0.5", b"-1", b"9223372036854775808", b'""', b"[]", b"{}"),
+    *(b'["x"]', b'{"a":"b"}', b'{"a":1}', b'"' + DIGEST + b'"'),
+    *(b'"' + name.encode() + b'"' for name in CONTENT_TYPES if name),
+    b'"application/vnd.oci.image.layer.nondistributable.v1.tar"',
+)
+DEEPEST = 4
+
+
+def build(provider: atheris.FuzzedDataProvider, depth: int = 0) -> bytes:
+    """A JSON value, or something close to one."""
+    shape = provider.ConsumeIntInRange(0, 7)
+    if shape == 0:
+        return bytes(provider.ConsumeBytes(provider.ConsumeIntInRange(0, 16)))
+    if shape <= 2 or depth == DEEPEST:
+        return pick(provider, VALUES)
+    if shape == 3:
+        return (
+            b"["
+            + b",".join(build(provider, depth + 1) for _ in range(provider.ConsumeIntInRange(0, 3)))
+            + b"]"
+        )
+    if shape <= 5 and depth:
+        return (
+            b'{"mediaType":"x","digest":"'
+            + DIGEST
+            + b'","size":1'
+            + more_members(provider, depth, b",")
+            + b"}"
+        )
+    if shape == 6:
+        return (
+            b'{"schemaVersion":2,"config":'
+            + build(provider, depth + 1)
+            + more_members(provider, depth, b",")
+            + b"}"
+        )
+    return b"{" + more_members(provider, depth, b"") + b"}"
+
+
+def pick(provider: atheris.FuzzedDataProvider, options: Sequence[bytes]) -> bytes:
+    index: int = provider.ConsumeIntInRange(0, len(options) - 1)
+    return options[index]
+
+
+def more_members(provider: atheris.FuzzedDataProvider, depth: int, before: bytes) -> bytes:
+    members = [
+        b'"' + pick(provider, KEYS) + b'":' + build(provider, depth + 1)
+        for _ in range(provider.ConsumeIntInRange(0, 5))
+    ]
+    return before + b",".join(members) if members else b""
+
+
+def read_json(payload: bytes) -> None:
+    with suppress(RoadsteadError):
+        value = strict_json(payload, what="the document")
+        assert value == json.loads(payload)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+
+
+def read_manifest(payload: bytes, content_type: str | None) -> None:
+    with suppress(RoadsteadError):
+        manifest = parse_manifest(payload, content_type)
+        blobs = [*manifest.blobs(), *manifest.foreign_layers()]
+        children = list(manifest.children())
+        assert len(blobs) + len(children) <= MOST_REFERENCES + 1
+        assert not (children and blobs)
+        assert content_type is None or manifest.media_type == content_type
+
+
+def test_one_input(data: bytes) -> None:
+    read_json(data)
+    provider = atheris.FuzzedDataProvider(data)
+    content_type = CONTENT_TYPES[provider.ConsumeIntInRange(0, len(CONTENT_TYPES) - 1)]
+    payload = build(provider)
+    read_json(payload)
+    read_manifest(payload, content_type)
+
+
+def main() -> None:
+    atheris.Setup(sys.argv, test_one_input)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
