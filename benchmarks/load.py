@@ -109,6 +109,13 @@ class _Connection:
     def writable(self) -> None:
         out = self._out
         try:
+            if len(out) == 1:
+                # What all requests without a body are: a call less costly than the one below.
+                sent = self._sock.send(out[0])
+                if sent == len(out[0]):
+                    out.clear()
+                else:
+                    out[0] = memoryview(out[0])[sent:]
             while out:
                 sent = self._sock.sendmsg(out[:_PIECES])
                 while out and sent >= len(out[0]):
@@ -167,14 +174,16 @@ class _Connection:
             raise LoadFailed(self._complaint(response, data[end + 4 :]))
         if self._out:
             raise LoadFailed("the server answered before it had the whole request")
-        lower = head.lower()
-        self._chunks = Chunks() if b"\r\ntransfer-encoding: chunked" in lower else None
-        at = lower.find(b"\r\ncontent-length:")
-        if at >= 0 and not self._request.without_body:
-            response.length = self._left = int(lower[at + 17 : (lower + b"\r\n").find(b"\r\n", at + 17)])
-        if self._request.without_body or response.status == 204:
-            self._left, self._chunks = 0, None
-        self._read_body(data[end + 4 :])
+        self._left = 0
+        if not self._request.without_body and response.status != 204:
+            self._left = response.length = body_length(head)
+            if self._left < 0:
+                self._chunks = Chunks()
+        if len(data) - end - 4 == self._left:
+            self._left = 0
+            self._answered()
+        else:
+            self._read_body(data[end + 4 :])
 
     def _read_body(self, data: bytes) -> None:
         if self._chunks is not None:
@@ -217,6 +226,22 @@ class _Connection:
         return (
             f"{asked!r} was answered {response.status}, not {wanted}: {body[:300].decode('utf-8', 'replace')}"
         )
+
+
+def body_length(head: bytes) -> int:
+    """The length that the head of an answer announces; -1 for chunked framing, 0 for neither."""
+    # Go and uvicorn spell it in these two ways, and this is the client's hottest place.
+    at = head.find(b"\r\nContent-Length: ")
+    if at < 0:
+        at = head.find(b"\r\ncontent-length: ")
+    if at < 0:
+        lower = head.lower()
+        at = lower.find(b"\r\ncontent-length:")
+        if at < 0:
+            return -1 if b"\r\ntransfer-encoding: chunked" in lower else 0
+    start = at + len(b"\r\nContent-Length:")
+    end = head.find(b"\r\n", start)
+    return int(head[start : end if end >= 0 else len(head)])
 
 
 class _Loop:

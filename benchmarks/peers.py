@@ -24,6 +24,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 SCRATCH = CHECKOUT / ".test"
 _PATIENCE = 60.0
 _STOP = 20.0
+# Half of a token's life, so that none expires within a line.
+_TOKEN_AGE = 900.0
 
 _DISTRIBUTION_CONFIG = """\
 version: 0.1
@@ -63,7 +65,7 @@ class Server:
     data: Path
     password: str
     kept: dict[str, object] = field(default_factory=dict)
-    _tokens: dict[str, str] = field(default_factory=dict)
+    _tokens: dict[str, tuple[float, str]] = field(default_factory=dict)
 
     @property
     def pid(self) -> int:
@@ -77,9 +79,11 @@ class Server:
         """The value of the Authorization header, from the token service; empty where nothing is asked for."""
         if not self.peer.authenticates:
             return ""
-        if repository not in self._tokens:
-            self._tokens[repository] = self._token(repository)
-        return self._tokens[repository]
+        fetched, token = self._tokens.get(repository, (0.0, ""))
+        if not token or time.monotonic() - fetched > _TOKEN_AGE:
+            token = self._token(repository)
+            self._tokens[repository] = time.monotonic(), token
+        return token
 
     def _token(self, repository: str) -> str:
         basic = base64.b64encode(f"admin:{self.password}".encode()).decode()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from benchmarks.load import LoadFailed, Operation, run_load
+from benchmarks.load import LoadFailed, Operation, body_length, run_load
 from benchmarks.wire import request
 
 BODY = b"x" * 3_000_000
@@ -106,3 +106,17 @@ def test_the_meter_is_read_before_and_after(address: tuple[str, int]) -> None:
         around=lambda: calls.append(None),
     )
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "length"),
+    [
+        (b"Content-Length: 12", 12),
+        (b"content-length: 12\r\nX: y", 12),
+        (b"CONTENT-LENGTH:12", 12),
+        (b"Transfer-encoding: chunked", -1),
+        (b"X: y", 0),
+    ],
+)
+def test_the_length_of_a_body_is_read_however_it_is_spelt(line: bytes, length: int) -> None:
+    assert body_length(b"HTTP/1.1 200 OK\r\nA: b\r\n" + line) == length
