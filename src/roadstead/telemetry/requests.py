@@ -1,0 +1,120 @@
+"""One wrapper around the whole app: a request's id, its line in the access log, and the last answer to a fault."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from time import perf_counter
+from typing import Any
+
+import structlog
+
+from roadstead.telemetry.logs import request_id
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+App = Callable[[Any, Receive, Send], Awaitable[None]]
+
+log = structlog.stdlib.get_logger("roadstead.requests")
+
+REQUEST_ID = "roadstead.request_id"
+USER = "roadstead.user"
+_SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+class _Response:
+    """What was sent of one response."""
+
+    __slots__ = ("_id", "_send", "disconnected", "length", "status")
+
+    def __init__(self, send: Send, identity: bytes) -> None:
+        self._send = send
+        self._id = identity
+        self.status = 0
+        self.length = 0
+        self.disconnected = False
+
+    async def send(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "http.response.body":
+            self.length += len(message.get("body", b""))
+        elif kind == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self._id)]
+        elif kind == "roadstead.sendfile":
+            self.length += message["count"]
+        try:
+            await self._send(message)
+        except OSError:
+            self.disconnected = True
+            raise
+
+
+class RequestLog:
+    """Pure ASGI.  The app may set `scope["roadstead.user"]`, and finds `scope["roadstead.request_id"]`."""
+
+    def __init__(self, app: App, *, access: bool = True) -> None:
+        self._app = app
+        self._access = access
+        # Ids need to be unlike each other, not hard to guess.
+        self._prefix = os.urandom(6).hex()
+        self._numbers = itertools.count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or REQUEST_ID in scope:
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        identity = self._identity(scope["headers"])
+        scope[REQUEST_ID] = identity
+        known = request_id.set(identity)
+        response = _Response(send, identity.encode())
+        try:
+            await self._app(scope, receive, response.send)
+        except Exception:
+            if not response.disconnected:
+                log.exception("request.failed", method=scope["method"], path=scope["path"])
+                await self._answer_fault(response)
+        finally:
+            request_id.reset(known)
+            if self._access:
+                self._write(scope, response, identity, perf_counter() - started)
+
+    def _identity(self, headers: list[tuple[bytes, bytes]]) -> str:
+        for name, value in headers:
+            if name == b"x-request-id" and _SANE_ID.fullmatch(value):
+                return value.decode("ascii")
+        return f"{self._prefix}{next(self._numbers):06x}"
+
+    @staticmethod
+    async def _answer_fault(response: _Response) -> None:
+        if response.status:
+            # Too late for an answer; the server ends the connection.
+            raise RuntimeError("the app failed in the middle of a response")
+        message = "something went wrong here; the server's log has the details"
+        document = {"errors": [{"code": "UNKNOWN", "message": message}]}
+        body = json.dumps(document).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await response.send({"type": "http.response.start", "status": 500, "headers": headers})
+        await response.send({"type": "http.response.body", "body": body})
+
+    @staticmethod
+    def _write(scope: Scope, response: _Response, identity: str, seconds: float) -> None:
+        client = scope.get("client")
+        log.info(
+            "request.finished",
+            method=scope["method"],
+            path=scope["path"],
+            # 499: the client left before there was anything to tell it.
+            status=response.status or 499,
+            bytes=0 if scope["method"] == "HEAD" else response.length,
+            duration_ms=round(seconds * 1000, 2),
+            client=client[0] if client else "unix",
+            user=scope.get(USER, ""),
+            request_id=identity,
+        )
