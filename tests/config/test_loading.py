@@ -185,12 +185,12 @@ _SEE = " See: roadstead config explain "
             "external_urls: [https://a, 'https://b/path']\n",
             (
                 "roadstead.yaml:1: external_urls must look like https://registry.example.com or"
-                " http://host:port, without a path, not 'https://b/path' See: roadstead config explain external_urls"
+                " http://host:port, without a path, not 'https://b/path'" + _SEE + "external_urls"
             ),
         ),
         (
             "tls:\n  key: a.key\n",
-            "roadstead.yaml:2: tls needs a certificate when key or client_ca is set See: roadstead config explain tls",
+            "roadstead.yaml:2: tls needs a certificate when key or client_ca is set" + _SEE + "tls",
         ),
         (
             "http: {trusted_proxies: [nobody]}\n",

@@ -209,7 +209,16 @@ for member in (list_users, show, create, reset_password, disable, enable, set_ad
 def _with_users(config_file: Path | None, data: str | None, ask: Callable[[Users], Awaitable[T]]) -> T:
     """Open the installation that the options name, ask one thing of its users, and close it."""
     settings = load_settings(config_file, {"data": data}).settings
+    from roadstead.db import migrations
+    from roadstead.errors import Invalid
     from roadstead.wiring import open_offline
+
+    if migrations.state(settings.database_url).current is None:
+        raise Invalid(
+            f"there is no registry in {settings.data} yet",
+            remedy="name another folder with --data, or start a registry first: roadstead serve",
+        )
+    migrations.require_current(settings.database_url)
 
     async def asked() -> T:
         async with open_offline(settings) as offline:

@@ -29,8 +29,14 @@ def worker(config_file: Path | None, **options: Any) -> int:
     `serve` runs them by itself unless jobs.embedded is false.  Any number of workers may share a database.
     """
     loaded = load_settings(config_file, options, {"jobs.concurrency": "--concurrency"})
+    from roadstead import wiring
     from roadstead import worker as process
+    from roadstead.cli.first_run import announce
     from roadstead.telemetry import logs
 
     logs.configure(loaded.settings.log)
+    # A worker may be the first of all: then the administrator's password is its to tell.
+    first_run = wiring.prepare(loaded.settings)
+    if first_run.created:
+        announce(loaded.settings, first_run)
     return process.run(loaded.settings)
