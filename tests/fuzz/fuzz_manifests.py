@@ -37,48 +37,40 @@ VALUES = (
 DEEPEST = 4
 
 
-def build(provider: atheris.FuzzedDataProvider, depth: int = 0) -> bytes:
+def document(provider: atheris.FuzzedDataProvider) -> bytes:
+    """An image or an index that is whole, but for the members that follow."""
+    kind = pick(provider, (b'"config":%s,"layers":[%s]', b'"manifests":[%s,%s]', b'"config":%s,"blobs":[%s]'))
+    for _ in range(2):
+        kind = kind.replace(b"%s", descriptor(provider, depth=1), 1)
+    return b'{"schemaVersion":2,' + kind + more_members(provider, 0) + b"}"
+
+
+def descriptor(provider: atheris.FuzzedDataProvider, depth: int) -> bytes:
+    return b'{"mediaType":"x","digest":"' + DIGEST + b'","size":1' + more_members(provider, depth) + b"}"
+
+
+def more_members(provider: atheris.FuzzedDataProvider, depth: int) -> bytes:
+    return b"".join(
+        b',"' + pick(provider, KEYS) + b'":' + value(provider, depth + 1)
+        for _ in range(provider.ConsumeIntInRange(0, 2))
+    )
+
+
+def value(provider: atheris.FuzzedDataProvider, depth: int) -> bytes:
     """A JSON value, or something close to one."""
-    shape = provider.ConsumeIntInRange(0, 7)
+    shape = provider.ConsumeIntInRange(0, 15)
     if shape == 0:
-        return bytes(provider.ConsumeBytes(provider.ConsumeIntInRange(0, 16)))
-    if shape <= 2 or depth == DEEPEST:
+        return bytes(provider.ConsumeBytes(16))
+    if shape <= 8 or depth >= DEEPEST:
         return pick(provider, VALUES)
-    if shape == 3:
-        return (
-            b"["
-            + b",".join(build(provider, depth + 1) for _ in range(provider.ConsumeIntInRange(0, 3)))
-            + b"]"
-        )
-    if shape <= 5 and depth:
-        return (
-            b'{"mediaType":"x","digest":"'
-            + DIGEST
-            + b'","size":1'
-            + more_members(provider, depth, b",")
-            + b"}"
-        )
-    if shape == 6:
-        return (
-            b'{"schemaVersion":2,"config":'
-            + build(provider, depth + 1)
-            + more_members(provider, depth, b",")
-            + b"}"
-        )
-    return b"{" + more_members(provider, depth, b"") + b"}"
+    if shape <= 10:
+        return b"[" + value(provider, depth + 1) + b"," + descriptor(provider, depth + 1) + b"]"
+    return descriptor(provider, depth + 1)
 
 
 def pick(provider: atheris.FuzzedDataProvider, options: Sequence[bytes]) -> bytes:
     index: int = provider.ConsumeIntInRange(0, len(options) - 1)
     return options[index]
-
-
-def more_members(provider: atheris.FuzzedDataProvider, depth: int, before: bytes) -> bytes:
-    members = [
-        b'"' + pick(provider, KEYS) + b'":' + build(provider, depth + 1)
-        for _ in range(provider.ConsumeIntInRange(0, 5))
-    ]
-    return before + b",".join(members) if members else b""
 
 
 def read_json(payload: bytes) -> None:
@@ -102,7 +94,7 @@ def test_one_input(data: bytes) -> None:
     read_json(data)
     provider = atheris.FuzzedDataProvider(data)
     content_type = CONTENT_TYPES[provider.ConsumeIntInRange(0, len(CONTENT_TYPES) - 1)]
-    payload = build(provider)
+    payload = document(provider)
     read_json(payload)
     read_manifest(payload, content_type)
 
