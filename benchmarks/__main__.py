@@ -194,12 +194,17 @@ def _round(number: int, programs: Sequence[tuple[Peer, Path]], options: Options,
         servers = []
         for peer, program in programs:
             environment_ = {"ROADSTEAD_WORKERS": str(options.workers)} if peer is ROADSTEAD else {}
-            server = start(peer, program, options.folder, environment=environment_)
+            try:
+                server = start(peer, program, options.folder, environment=environment_)
+            except (RuntimeError, OSError) as error:
+                failures.append(f"{peer.title} did not start: {error}")
+                print(f"FAILED: {failures[-1]}", file=sys.stderr, flush=True)
+                continue
             stack.callback(server.stop)
             servers.append(server)
         for position, line in enumerate(options.lines):
             # Nobody is always the first, or always behind the same one.
-            turn = (number + position) % len(servers)
+            turn = (number + position) % max(1, len(servers))
             for server in servers[turn:] + servers[:turn]:
                 try:
                     one = _measure(line, server, options, number)

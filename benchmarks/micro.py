@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+import os
+import secrets
 import sys
 import tempfile
 import time
@@ -18,6 +20,7 @@ from pathlib import Path
 from sqlalchemy import bindparam, select
 
 from benchmarks.content import MANIFEST, MIB, BlobMaker, manifest
+from benchmarks.inprocess import Client, running
 from roadstead.config.settings import AuthSettings
 from roadstead.db.database import Database, PreparedQuery
 from roadstead.db.engine import open_database
@@ -35,10 +38,13 @@ from roadstead.oci.media_types import is_acceptable
 from roadstead.oci.names import RepositoryName, parse_reference
 from roadstead.oci.ranges import parse_range
 from roadstead.storage.hashing import RunningHash
+from roadstead.wiring import PASSWORD_VARIABLE
 
 # A batch this long is far above the clock's resolution.
 _BATCH = 0.05
 _BATCHES = 5
+# Fewer than the uploads that one account may have open, in all batches.
+_CALLS = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +161,58 @@ def _cases_with_a_database(
     }
 
 
+async def _calls(client: Client) -> Mapping[str, Callable[[], Awaitable[object]]]:
+    config, layer = BlobMaker(2048).blob(), BlobMaker(1024).blob()
+    made = manifest(config, [layer])
+    payload = bytes(made.pieces[0])
+    here = "/v2/bench/app"
+    await client.sign_in("bench/app")
+    for blob in (config, layer):
+        await client.push_blob("bench/app", blob)
+    for number in range(100):
+        await client.call("PUT", f"{here}/manifests/v{number}", payload, content_type=MANIFEST)()
+
+    async def put() -> None:
+        mark = os.urandom(8).hex()
+        fresh = bytes(manifest(config, [layer], build=mark).pieces[0])
+        await client.call("PUT", f"{here}/manifests/{mark}", fresh, content_type=MANIFEST)()
+
+    return {
+        "app: manifest GET by tag": client.call("GET", f"{here}/manifests/v1", accept=MANIFEST),
+        "app: manifest GET by digest": client.call("GET", f"{here}/manifests/{made.digest}", accept=MANIFEST),
+        "app: manifest HEAD by tag": client.call("HEAD", f"{here}/manifests/v1", accept=MANIFEST),
+        "app: blob HEAD": client.call("HEAD", f"{here}/blobs/{layer.digest}"),
+        "app: blob GET, 2 KiB": client.call("GET", f"{here}/blobs/{config.digest}"),
+        "app: tag list, 100 tags": client.call("GET", f"{here}/tags/list"),
+        "app: upload start": client.call("POST", f"{here}/blobs/uploads/"),
+        "app: manifest PUT": put,
+    }
+
+
+async def _time_calls(folder: Path, only: str) -> list[Timing]:
+    """Whole requests, without the server around them."""
+    password = secrets.token_urlsafe(18)
+    os.environ[PASSWORD_VARIABLE] = password
+    timings = []
+    async with running(folder, password) as client:
+        for name, call in (await _calls(client)).items():
+            if only in name:
+                timings.append(await _measure_call(name, call))
+    return timings
+
+
+async def _measure_call(name: str, call: Callable[[], Awaitable[object]]) -> Timing:
+    await call()
+    batches = []
+    for _ in range(_BATCHES):
+        cpu, wall = time.process_time(), time.perf_counter()
+        for _ in range(_CALLS):
+            await call()
+        batches.append((time.process_time() - cpu, time.perf_counter() - wall))
+    cpu, wall = min(batches)
+    return Timing(name, cpu / _CALLS, wall / _CALLS)
+
+
 def report(timings: Sequence[Timing]) -> str:
     width = max(len(timing.name) for timing in timings)
     lines = [f"{'function':{width}}  {'CPU µs':>9}  {'wall µs':>9}"]
@@ -180,6 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             run(_cases_with_a_database(runner, database))
         finally:
             runner.run(database.close())
+        timings += runner.run(_time_calls(Path(folder) / "data", given.only))
     if not timings:
         print(f"no function has {given.only!r} in its name", file=sys.stderr)
         return 2
