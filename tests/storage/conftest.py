@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
+from tests.storage.descriptors import open_below
 
 pytest.register_assert_rewrite("roadstead.testing.blob_store_contract")
 
@@ -22,12 +22,3 @@ def no_blocking_calls() -> Iterator[None]:
 def no_descriptor_left_open(tmp_path: Path) -> Iterator[None]:
     yield
     assert open_below(tmp_path) == []
-
-
-def open_below(folder: Path) -> list[str]:
-    """The files below `folder` that this process has open."""
-    targets = []
-    for descriptor in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):
-            targets.append(str(descriptor.readlink()))
-    return [target for target in targets if target.startswith(str(folder))]

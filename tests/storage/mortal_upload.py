@@ -1,0 +1,45 @@
+"""A process that uploads, is interrupted, is resumed behind a fence, and dies at the step it is told.
+
+Prints what it was promised, one promise a line: the name, the key and the number of bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from tests.storage.faults import Mortal
+
+from roadstead.storage.drivers.filesystem import FilesystemStore
+from roadstead.storage.protocol import BlobWriter, new_key
+
+
+def promised(what: str, writer: BlobWriter) -> None:
+    print(what, writer.key, writer.size, flush=True)  # noqa: T201 - the parent reads it
+
+
+async def main(root: str, at: int) -> None:
+    store = FilesystemStore(Path(root), system=Mortal(at))
+    writer = await store.create(new_key())
+    await writer.write(b"a" * 1000)
+    state = await writer.checkpoint()
+    promised("durable", writer)
+    await writer.write(b"forgotten")
+    await writer.close()
+    writer = await store.resume(writer.key, state, 1000, fence=False)
+    await writer.write(b"a" * 1000)
+    state = await writer.checkpoint()
+    promised("durable", writer)
+    await writer.close()
+    old = writer.key
+    writer = await store.resume(old, state, 2000, fence=True)
+    promised("durable", writer)
+    await store.delete(old)
+    promised("deleted", writer)
+    await writer.finish(b"a" * 1000)
+    promised("committed", writer)
+    await store.close()
+
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2])))
