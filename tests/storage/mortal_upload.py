@@ -1,11 +1,14 @@
-"""A process that uploads, is interrupted, is resumed behind a fence, and dies at the step it is told.
+"""A process that uploads, is interrupted, is resumed behind a fence, and dies at each of its steps in turn.
 
-Prints what it was promised, one promise a line: the name, the key and the number of bytes.
+Prints what it was promised, one promise a line: the name, the key and the number of bytes; and after each
+death the step and the exit code.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import os
 import sys
 from pathlib import Path
 
@@ -42,4 +45,17 @@ async def main(root: str, at: int) -> None:
     await store.close()
 
 
-asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+def every_death(root: Path) -> None:
+    """Die at the first step, then at the second, … until there was nothing left to die at."""
+    for step in itertools.count():
+        child = os.fork()  # Nothing runs in this process yet but this thread.
+        if child == 0:
+            asyncio.run(main(str(root / str(step)), step))
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        print("ended", step, os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201 - the parent reads it
+        if status == 0:
+            return
+
+
+every_death(Path(sys.argv[1]))
