@@ -77,8 +77,10 @@ def _insert(
     statement = insert(dialect, table).values({name: bindparam(name) for name in columns})
     if keys:
         statement = statement.on_conflict_do_nothing(index_elements=keys)
-    # Inline: else SQLAlchemy adds a RETURNING of its own, and the number of rows is lost.
-    return cast("_Insert", statement.returning(table.__table__.c.id) if returning else statement.inline())
+    if returning:
+        return cast("_Insert", statement.returning(table.__table__.c.id))
+    # Inline: else SQLAlchemy adds a RETURNING of its own.
+    return cast("_Insert", statement.inline().execution_options(preserve_rowcount=True))
 
 
 @lru_cache(maxsize=256)

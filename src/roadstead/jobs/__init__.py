@@ -1,0 +1,1 @@
+"""The durable queue: work that outlives the process that asked for it."""
