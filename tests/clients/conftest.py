@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from roadstead.testing.certificates import Authority
 from tests.clients.images import Image, hello_image, three_platforms
 from tests.clients.sandbox import Sandbox, refuse
 from tests.clients.servers import Server, running
+
+from roadstead.testing.certificates import Authority
 
 HERE = Path(__file__).parent
 

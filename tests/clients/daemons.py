@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.clients.sandbox import search_path
 
 from roadstead.testing.running import kill_tree
-from tests.clients.sandbox import search_path
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def dockerd() -> Iterator[Daemon]:
     with _started(
         ["unshare", "--mount", "--propagation", "private", "sh", "-c", script],
         folder,
-        lambda: daemon.socket.exists(),
+        daemon.socket.exists,
     ):
         yield daemon
 
@@ -65,7 +65,7 @@ def containerd() -> Iterator[Daemon]:
         f'[grpc]\naddress = "{daemon.socket}"\n[ttrpc]\naddress = "{folder}/t.sock"\n'
     )
     command = ["containerd", "--config", str(folder / "config.toml")]
-    with _started(command, folder, lambda: daemon.socket.exists()):
+    with _started(command, folder, daemon.socket.exists):
         yield daemon
 
 

@@ -1,4 +1,5 @@
 """What the oras tests run: one verb of the Python oras library, in a process that has only it."""
+# ruff: noqa: T201 - what it prints is its answer
 # Run by tests/clients/test_oras.py with .test/oras on PYTHONPATH; the library is not in our environment.
 
 from __future__ import annotations

@@ -91,8 +91,14 @@ def running(
         with _peer(folder, host, certificate) as port:
             yield Server(host, port, authority, has_public_projects=False, has_referrers=False)
         return
-    pair = {"certificate": certificate.certificate, "key": certificate.key} if certificate else {}
-    registry = RunningRegistry(folder / "data", host=host, workers=2, database_url=database_url, **pair)
+    registry = RunningRegistry(
+        folder / "data",
+        host=host,
+        workers=2,
+        database_url=database_url,
+        certificate=certificate.certificate if certificate else None,
+        key=certificate.key if certificate else None,
+    )
     with registry:
         try:
             yield Server(host, registry.port, authority)

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from roadstead.testing.layouts import blobs_of
 from tests.clients.daemons import Daemon, containerd
 from tests.clients.images import GREETING, Image
 from tests.clients.sandbox import Sandbox, needs, needs_root
 from tests.clients.servers import Server
+
+from roadstead.testing.layouts import blobs_of
 
 REFUSED = "unauthorized|denied|authorization failed|no basic auth credentials|401|403"
 
@@ -130,7 +130,7 @@ def test_an_index_keeps_every_platform(plain: Ctr, index: Image, repository: str
 def test_an_image_from_a_repository_unknown_here_is_pushed(
     plain: Ctr, image: Image, repository: str, tls_server: Server
 ) -> None:
-    """ctr asks for a mount from where it has the blob; that name means nothing to this registry."""
+    """Ctr asks for a mount from where it has the blob; that name means nothing to this registry."""
     there = Ctr(plain.sandbox, tls_server)
     name = there.load(image, f"{repository}-there")
     there("images", "push", *there.flags(), name)
@@ -156,9 +156,7 @@ def test_a_wrong_password_is_refused(ctr: Ctr, image: Image, repository: str) ->
     assert re.search(REFUSED, said)
 
 
-def test_a_server_certificate_of_an_unknown_authority_is_refused(
-    boxed: Sandbox, tls_server: Server
-) -> None:
+def test_a_server_certificate_of_an_unknown_authority_is_refused(boxed: Sandbox, tls_server: Server) -> None:
     ctr = Ctr(boxed, tls_server)
     flags = ctr.flags(trusting=False)
     said = boxed.refused("ctr", "images", "pull", *flags, ctr.name("library/any"))

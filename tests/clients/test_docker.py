@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from roadstead.testing.layouts import hello_program, tar_of
 from tests.clients.daemons import Daemon, dockerd
 from tests.clients.images import GREETING
 from tests.clients.sandbox import Sandbox, needs, needs_root
 from tests.clients.servers import Server
+
+from roadstead.testing.layouts import hello_program, tar_of
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_MANIFEST_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -36,7 +36,9 @@ class Docker:
         return f"{self.address}/{repository}:{tag}"
 
     def login(self) -> None:
-        self("login", "-u", self.server.username, "--password-stdin", self.address, stdin=self.server.password)
+        self(
+            "login", "-u", self.server.username, "--password-stdin", self.address, stdin=self.server.password
+        )
 
     def make(self, name: str, salt: str = "") -> dict[str, bytes]:
         """An image of two layers, built by the daemon.  Returns its files."""

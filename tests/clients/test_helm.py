@@ -9,7 +9,6 @@ import secrets
 from pathlib import Path
 
 import pytest
-
 from tests.clients.images import chart
 from tests.clients.sandbox import Sandbox, needs
 from tests.clients.servers import Server
@@ -137,9 +136,7 @@ def test_a_server_certificate_of_an_unknown_authority_is_refused(secure: Helm, p
     assert "certificate signed by unknown authority" in said
 
 
-def test_anyone_pulls_a_public_chart_and_nobody_pushes_one(
-    helm: Helm, packed: Path, tmp_path: Path
-) -> None:
+def test_anyone_pulls_a_public_chart_and_nobody_pushes_one(helm: Helm, packed: Path, tmp_path: Path) -> None:
     if not helm.server.has_public_projects:
         pytest.skip("the peer has no public projects")
     helm("push", packed, helm.project(), *helm.trust)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.clients.sandbox import TOOLS, Sandbox, refuse
 from tests.clients.servers import Server
 

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-
-from roadstead.testing.layouts import OCI_MANIFEST, ImageLayout, blobs_of
 from tests.clients.images import Image
 from tests.clients.sandbox import Sandbox, forget_blobs, needs
 from tests.clients.servers import Server
+
+from roadstead.testing.layouts import OCI_MANIFEST, ImageLayout, blobs_of
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_MANIFEST_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -47,7 +47,9 @@ class Skopeo:
         return sorted(tags)
 
     def raw(self, repository: str, reference: str) -> str:
-        return self.sandbox.run("skopeo", "inspect", "--raw", *self.side(""), self.name(repository, reference))
+        return self.sandbox.run(
+            "skopeo", "inspect", "--raw", *self.side(""), self.name(repository, reference)
+        )
 
 
 @pytest.fixture
@@ -90,9 +92,7 @@ def test_a_deleted_image_is_gone(plain: Skopeo, image: Image, repository: str) -
     assert "unknown" in said
 
 
-def test_an_index_keeps_every_platform(
-    skopeo: Skopeo, index: Image, repository: str, tmp_path: Path
-) -> None:
+def test_an_index_keeps_every_platform(skopeo: Skopeo, index: Image, repository: str, tmp_path: Path) -> None:
     skopeo.push(index.source, repository, "1", "--all")
     assert blobs_of(skopeo.pull(repository, "1", tmp_path / "back", "--all")) == blobs_of(index.layout)
 
@@ -260,9 +260,7 @@ def test_nobody_pulls_from_a_private_project_without_signing_in(
     assert "unauthorized" in said or "authentication required" in said or "denied" in said
 
 
-def test_an_artifact_is_copied_with_its_type(
-    plain: Skopeo, repository: str, tmp_path: Path
-) -> None:
+def test_an_artifact_is_copied_with_its_type(plain: Skopeo, repository: str, tmp_path: Path) -> None:
     layout = ImageLayout(tmp_path / "artifact")
     manifest = {
         "schemaVersion": 2,

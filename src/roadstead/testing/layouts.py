@@ -103,7 +103,7 @@ def hello_program(greeting: str = "hello from nothing\n") -> bytes:
     code = (
         b"\xb8\x01\x00\x00\x00"  # mov eax, 1 (write)
         b"\xbf\x01\x00\x00\x00"  # mov edi, 1 (standard output)
-        + b"\xbe"
+        b"\xbe"
         + struct.pack("<I", base + head + code_length)  # mov esi, the text
         + b"\xba"
         + struct.pack("<I", len(text))  # mov edx, its length

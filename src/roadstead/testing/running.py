@@ -94,7 +94,7 @@ class RunningRegistry:
             raise RuntimeError("the registry is running already")
         self.port = self.port or free_port(self.host)
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: S603 - our own command
                 self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment()
             )
         try:
@@ -163,7 +163,9 @@ class RunningRegistry:
         while time.monotonic() < deadline:
             code = self.process.poll() if self.process else None
             if code is not None:
-                raise NotRunning(f"the registry ended with exit code {code} before it answered\n{self.tail()}")
+                raise NotRunning(
+                    f"the registry ended with exit code {code} before it answered\n{self.tail()}"
+                )
             if answers(self.host, self.port, tls=self.certificate is not None):
                 return
             time.sleep(0.05)
