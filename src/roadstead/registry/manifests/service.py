@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -32,6 +33,9 @@ from roadstead.telemetry.clock import Clock, now_ms
 PUSHED = "manifest.pushed"
 DELETED = "manifest.deleted"
 UNTAGGED = "tag.deleted"
+
+# Larger manifests are parsed in a thread, so that nobody else waits for them.
+PARSED_INLINE = 64 * 1024
 
 Validation = Literal["all", "blobs", "none"]
 
@@ -167,7 +171,7 @@ class Manifests:
         else:
             digest = Digest.of(payload)
             tags = (reference, *tags)
-        manifest = parse_manifest(payload, content_type)
+        manifest = await self._parse(payload, content_type)
         row = queries.NewManifest(
             digest=str(digest),
             media_type=manifest.media_type,
@@ -180,6 +184,11 @@ class Manifests:
         return PushedManifest(
             digest, None if manifest.subject is None else manifest.subject.digest, push.tags
         )
+
+    async def _parse(self, payload: bytes, content_type: str | None) -> Manifest:
+        if len(payload) <= PARSED_INLINE:
+            return parse_manifest(payload, content_type)
+        return await asyncio.to_thread(parse_manifest, payload, content_type)
 
     def _push(self, conn: Connection, project_id: int, path: str, push: _Push) -> None:
         now = self._clock()

@@ -19,9 +19,10 @@ class ReferrerEndpoints:
     async def list(self, call: Call) -> Reply:
         """An image index of descriptors, empty where nothing refers; never 404."""
         subject = Digest.parse(call.parameter)
-        kind = call.query.get("artifactType")
+        # A `+` that a client forgot to encode has become a space, which no media type has.
+        kind = (call.query.get("artifactType") or "").replace(" ", "+")
         page = parse_page(call.query.get("n"), call.query.get("last"), maximum=self._max_page_size)
-        found = await self._referrers.page(call.principal, call.name, subject, page, artifact_type=kind)
+        found = await self._referrers.page(call.principal, call.name, subject, page, artifact_type=kind or None)
         headers: list[Header] = [(b"content-type", OCI_INDEX.encode())]
         if kind:
             headers.append((b"oci-filters-applied", b"artifactType"))
