@@ -1,4 +1,4 @@
-"""What `serve` says before it listens: to a person a few lines, to a log one event with the same facts."""
+"""What `serve` says when it listens: to a person a few lines, to a log one event with the same facts."""
 
 from __future__ import annotations
 
@@ -45,37 +45,60 @@ class Address:
     url: str
 
 
-def announce(settings: Settings, first_run: FirstRun) -> None:
-    """Say what is being started.  The password of a new administrator is shown once, or kept in a file."""
-    talkative = sys.stderr.isatty() and settings.log.format != "json"
-    address = address_of(settings)
-    if talkative:
-        for line in banner(settings, first_run, address):
-            say(line)
-    else:
-        kept = _keep_password(settings.data, first_run)
+class Announcement:
+    """Made before the server starts, told when it listens.
+
+    A generated password is in a file from the first moment, so a start that fails loses nothing.  It leaves
+    the file when a person has been shown it.
+    """
+
+    def __init__(self, settings: Settings, first_run: FirstRun) -> None:
+        self._settings = settings
+        self._first_run = first_run
+        self.password_file = settings.data / PASSWORD_FILE
+        if first_run.admin_password is not None:
+            _write_secret(self.password_file, first_run.admin_password)
+
+    def tell(self, port: int | None) -> None:
+        """Say that the registry listens, on `port` or on a Unix socket."""
+        address = address_of(self._settings, port)
+        if sys.stderr.isatty() and self._settings.log.format != "json":
+            for line in banner(self._settings, self._first_run, address):
+                say(line)
+            if self._first_run.admin_password is not None:
+                self.password_file.unlink(missing_ok=True)
+        else:
+            self.log(address)
+
+    def log(self, address: Address) -> None:
+        settings = self._settings
         log.info(
-            "serve.starting",
+            "registry.ready",
             version=__version__,
             url=address.url,
             data=str(settings.data),
             database=masked(settings.database_url),
             storage=str(settings.blobs_folder),
-            first_run=first_run.created,
-            # Not called a password: the log leaves out what sounds like a secret.
-            **({"admin": first_run.admin_username, "first_sign_in_file": str(kept)} if kept else {}),
+            first_run=self._first_run.created,
         )
+        if self.password_file.exists():
+            # Not called a password: the log leaves out what sounds like a secret.
+            log.info("admin.first_sign_in", user=self._first_run.admin_username, file=str(self.password_file))
         for warning in warnings(settings):
-            log.warning("serve.exposed", reason=warning)
+            log.warning("registry.exposed", reason=warning)
 
 
 def banner(settings: Settings, first_run: FirstRun, address: Address) -> list[str]:
     """The lines for a terminal: a screenful at the first start, one at the next."""
     title = click.style(f"Roadstead {__version__}", bold=True)
     if not first_run.created:
-        return [f"{title} on {address.url}, data in {shown_path(settings.data)}", *_warning_lines(settings)]
+        lines = [f"{title} on {address.url}, data in {shown_path(settings.data)}"]
+        kept = settings.data / PASSWORD_FILE
+        if kept.exists():
+            lines.append(f"  The first password of {first_run.admin_username} is in {shown_path(kept)}")
+        return [*lines, *_warning_lines(settings)]
     lines = [
-        f"{title}{'':<20}(first run: created {shown_path(settings.data)})",
+        f"{title} is ready{'':<20}(first run: created {shown_path(settings.data)})",
         "",
         f"  Registry  {address.name:<22}docker login {address.name}",
         "",
@@ -118,7 +141,7 @@ def _warning_lines(settings: Settings) -> list[str]:
     return lines
 
 
-def address_of(settings: Settings) -> Address:
+def address_of(settings: Settings, port: int | None) -> Address:
     if settings.external_urls:
         url = settings.external_urls[0]
         return Address(url.partition("://")[2], url)
@@ -127,7 +150,7 @@ def address_of(settings: Settings) -> Address:
     host = "localhost" if is_loopback(settings.host) or _is_any(settings.host) else settings.host
     host = f"[{host}]" if ":" in host else host
     scheme = "https" if settings.tls.certificate else "http"
-    return Address(f"{host}:{settings.port}", f"{scheme}://{host}:{settings.port}")
+    return Address(f"{host}:{port or settings.port}", f"{scheme}://{host}:{port or settings.port}")
 
 
 def is_loopback(host: str) -> bool:
@@ -144,17 +167,13 @@ def _is_any(host: str) -> bool:
         return False
 
 
-def _keep_password(data: Path, first_run: FirstRun) -> Path | None:
-    """Write a generated password where only this account can read it."""
-    if first_run.admin_password is None:
-        return None
-    path = data / PASSWORD_FILE
+def _write_secret(path: Path, secret: str) -> None:
+    """Where only this account can read it."""
     # A file of that name that somebody left here is not written through: it may be a link, or readable.
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(first_run.admin_password + "\n")
-    return path
+        file.write(secret + "\n")
 
 
 def shown_path(path: Path) -> str:

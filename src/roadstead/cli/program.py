@@ -87,11 +87,21 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - a table of endings
         say("Interrupted.")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # Who read our output has gone, as `head` does.  Keep the interpreter from writing to the pipe again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
+        return _nobody_reads()
+    except SystemExit as ended:
+        # Click's own answer to a broken pipe is a failure.
+        if isinstance(ended.__context__, BrokenPipeError):
+            return _nobody_reads()
+        raise
     except OSError as error:
         return failures.system(error)
     except Exception as error:  # noqa: BLE001 - the last line of defence tells what it can
         return failures.unexplained(error)
     return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _nobody_reads() -> ExitCode:
+    """Who read our output has gone, as `head` does: that is no failure."""
+    # Keep the interpreter from writing to the pipe again when it ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+    return ExitCode.DONE

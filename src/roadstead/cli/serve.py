@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -67,13 +68,14 @@ def serve(config_file: Path | None, **options: Any) -> int:
     """
     loaded = load_settings(config_file, options, {**FLAGS, "http.trusted_proxies": "--trusted-proxy"})
     from roadstead import wiring
-    from roadstead.cli.first_run import announce
+    from roadstead.cli.first_run import Announcement
     from roadstead.server import run
     from roadstead.telemetry import logs
 
-    logs.configure(loaded.settings.log)
-    announce(loaded.settings, wiring.prepare(loaded.settings))
-    return run.serve(loaded.settings)
+    settings = loaded.settings
+    logs.configure(settings.log)
+    announcement = Announcement(settings, wiring.prepare(settings))
+    return run.serve(settings, ready=lambda listening: announcement.tell(urlsplit(listening.address).port))
 
 
 def parameter_names() -> frozenset[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from roadstead.cli.commands import command
 from roadstead.cli.options import data_options, load_settings, setting_option
+from roadstead.cli.terminal import say
 
 
 @command(
@@ -31,12 +32,12 @@ def worker(config_file: Path | None, **options: Any) -> int:
     loaded = load_settings(config_file, options, {"jobs.concurrency": "--concurrency"})
     from roadstead import wiring
     from roadstead import worker as process
-    from roadstead.cli.first_run import announce
+    from roadstead.cli.first_run import Announcement
     from roadstead.telemetry import logs
 
     logs.configure(loaded.settings.log)
     # A worker may be the first of all: then the administrator's password is its to tell.
-    first_run = wiring.prepare(loaded.settings)
-    if first_run.created:
-        announce(loaded.settings, first_run)
+    announcement = Announcement(loaded.settings, wiring.prepare(loaded.settings))
+    if announcement.password_file.exists():
+        say(f"The first password of the administrator is in {announcement.password_file}")
     return process.run(loaded.settings)
