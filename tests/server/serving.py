@@ -14,11 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests.server.apps import Echo
+
 from roadstead.config.settings import HttpSettings, Settings
 from roadstead.server.limits import Limits
 from roadstead.server.sockets import listen
 from roadstead.server.worker import GuardedConfig, WorkerServer, wrapped
-from tests.server.apps import Echo
 
 # Deadlines that a test can wait for.
 FAST: dict[str, Any] = {
@@ -88,6 +89,7 @@ class Client:
 class Serving:
     def __init__(self, settings: Settings, app: Any, limits: Limits) -> None:
         self.app = app
+        self._clients: list[Client] = []
         [self._listener] = listen(settings)
         self.address = self._listener.getsockname()
         config = GuardedConfig(partial(wrapped, lambda _: app, settings), settings)
@@ -107,7 +109,13 @@ class Serving:
         sock.connect(self.address)
         if context is not None:
             sock = context.wrap_socket(sock, server_hostname="localhost")
-        return Client(sock)
+        client = Client(sock)
+        self._clients.append(client)
+        return client
+
+    def hang_up(self) -> None:
+        while self._clients:
+            self._clients.pop().close()
 
     def ask(self, request: bytes) -> Response:
         client = self.connect()
@@ -121,8 +129,8 @@ class Serving:
         return len(self.server.server_state.connections)
 
     def stop(self) -> None:
+        self.hang_up()
         self.server.should_exit = True
-        self.server.force_exit = True
         self._thread.join(10)
         self._listener.close()
 

@@ -40,8 +40,21 @@ class Exchange:
     """
 
     __slots__ = (
-        "_buffered", "_chunks", "_chunked", "_file", "_left", "_need", "_wake", "awaits_continue", "disconnected",
-        "keep_alive", "more_body", "protocol", "response_complete", "response_started", "scope",
+        "_buffered",
+        "_chunked",
+        "_chunks",
+        "_file",
+        "_left",
+        "_need",
+        "_wake",
+        "awaits_continue",
+        "disconnected",
+        "keep_alive",
+        "more_body",
+        "protocol",
+        "response_complete",
+        "response_started",
+        "scope",
     )  # fmt: skip
 
     def __init__(

@@ -27,7 +27,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DOT_SEGMENT = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
 
 
-class Refused(Exception):  # noqa: N818 - it reads as what happened
+class Refused(Exception):
     """This request ends here, with a status and our reason."""
 
     def __init__(
@@ -126,36 +126,47 @@ def check_head(version: str, special: list[tuple[bytes, bytes]]) -> tuple[Head, 
 
     Raises `Refused`.  RFC 9112 §3.2 (Host) and §6 (body length).
     """
-    host: bytes | None = None
-    length: int | None = None
-    chunked = expects = False
+    by_name: dict[bytes, bytes] = {}
     for name, value in special:
-        if name == b"host":
-            if host is not None:
-                raise bad_request("the request has more than one Host header", "send exactly one")
-            if not is_host(value):
-                raise bad_request("the Host header is not a host name with an optional port")
-            host = value
-        elif name == b"content-length":
-            if length is not None or not value.isdigit() or len(value) > 18:
-                raise bad_request("Content-Length is not one decimal number")
-            length = int(value)
-        elif name == b"transfer-encoding":
-            if chunked or value.lower() != b"chunked":
-                raise bad_request("Transfer-Encoding is not exactly 'chunked'", "send the body unencoded")
-            chunked = True
-        elif value.lower() == b"100-continue":
-            expects = True
-    if version == "1.1":
-        if host is None:
-            raise bad_request("the request has no Host header", "send exactly one")
-    elif version != "1.0":
-        raise bad_request(f"HTTP/{version} is not served here", "speak HTTP/1.1")
-    elif chunked:
-        raise bad_request("Transfer-Encoding has no meaning in HTTP/1.0", "speak HTTP/1.1")
+        if by_name.setdefault(name, value) is not value:
+            raise bad_request(
+                f"the request has more than one {name.decode('ascii')} header", "send exactly one"
+            )
+    host = _host(version, by_name.get(b"host"))
+    length = _length(by_name.get(b"content-length"))
+    chunked = _chunked(version, by_name.get(b"transfer-encoding"))
     if chunked and length is not None:
         raise bad_request("the request has both Content-Length and Transfer-Encoding", "send one of them")
-    return Head(length, chunked, expects and version == "1.1"), host
+    expects = version == "1.1" and by_name.get(b"expect", b"").lower() == b"100-continue"
+    return Head(length, chunked, expects), host
+
+
+def _host(version: str, value: bytes | None) -> bytes | None:
+    if version not in {"1.0", "1.1"}:
+        raise bad_request(f"HTTP/{version} is not served here", "speak HTTP/1.1")
+    if value is None and version == "1.1":
+        raise bad_request("the request has no Host header", "send exactly one")
+    if value is not None and not is_host(value):
+        raise bad_request("the Host header is not a host name with an optional port")
+    return value
+
+
+def _length(value: bytes | None) -> int | None:
+    if value is None:
+        return None
+    if not value.isdigit() or len(value) > 18:
+        raise bad_request("Content-Length is not one decimal number")
+    return int(value)
+
+
+def _chunked(version: str, value: bytes | None) -> bool:
+    if value is None:
+        return False
+    if value.lower() != b"chunked":
+        raise bad_request("Transfer-Encoding is not exactly 'chunked'", "send the body unencoded")
+    if version == "1.0":
+        raise bad_request("Transfer-Encoding has no meaning in HTTP/1.0", "speak HTTP/1.1")
+    return True
 
 
 def check_target(target: bytes, host: bytes | None) -> tuple[bytes, str, bytes]:

@@ -17,7 +17,7 @@ from roadstead.server.framing import FRAMING_HEADERS, METHODS, Refused
 from roadstead.server.limits import Limits
 
 
-class Stop(Exception):  # noqa: N818 - stops the parser, and is never seen
+class Stop(Exception):
     """Raised through the parser, which cannot be paused."""
 
 
@@ -177,7 +177,7 @@ class Parsing(HttpToolsProtocol):
 
     def begin(self, exchange: Exchange) -> None:
         self.answering = exchange
-        task = self.loop.create_task(exchange.run(self.app))  # type: ignore[arg-type]  # ASGI, differently spelt
+        task = self.loop.create_task(exchange.run(self.app))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 

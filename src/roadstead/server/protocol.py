@@ -115,7 +115,7 @@ class GuardedProtocol(Parsing):
             return
         if not data:
             return
-        heads, was_in_head, body_bytes = self.heads, self.in_head, self.body_bytes
+        heads, was_in_head, was_in_body, body_bytes = self.heads, self.in_head, self.in_body, self.body_bytes
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -125,15 +125,22 @@ class GuardedProtocol(Parsing):
             if not self.deaf:
                 self._refuse_parse(error, data)
             return
+        fresh = self.heads - heads
+        if self.chunked and not self.in_head and fresh + was_in_body == 1:
+            # Only when all these bytes were one message's.
+            of_body = self.body_bytes if fresh else self.body_bytes - body_bytes
+            self._count_framing(len(data) - of_body - (self.head_bytes if fresh else 0))
+        if not self.deaf:
+            self._set_deadline(len(data), fresh=fresh > 0, was_in_head=was_in_head)
+
+    def _set_deadline(self, count: int, *, fresh: bool, was_in_head: bool) -> None:
+        """The read ended: if in the middle of something, the client has so long for the rest."""
         phase = self.deadlines.phase
         if phase is Phase.BODY or phase is Phase.DRAIN:
-            if heads != self.heads:
+            if fresh:
                 self.body_begins()
-            elif self.chunked:
-                self._count_framing(len(data) - (self.body_bytes - body_bytes))
         elif self.in_head or phase is Phase.FIRST or phase is Phase.IDLE:
-            same = heads == self.heads and (was_in_head or not self.in_head)
-            self._count_head(len(data), same=same)
+            self._count_head(count, same=not fresh and (was_in_head or not self.in_head))
 
     def _count_head(self, count: int, *, same: bool) -> None:
         """The read ended in the middle of a head.  The parser keeps an unfinished line, so count it here."""

@@ -94,7 +94,7 @@ class FileSender:
             try:
                 while count:
                     if self._lost:
-                        raise ConnectionResetError("the client is gone")  # noqa: TRY301 - the way out
+                        raise ConnectionResetError("the client is gone")
                     sent, more = await in_thread(_push, self._socket, file, offset, count)
                     offset += sent
                     count -= sent

@@ -22,7 +22,8 @@ from roadstead.server.worker import STARTUP_FAILED, AppFactory, Told, worker_mai
 
 log = structlog.stdlib.get_logger("roadstead.server")
 
-multiprocessing.allow_connection_pickling()  # type: ignore[attr-defined]  # makes sockets picklable; not in the stubs
+# Makes sockets picklable.
+multiprocessing.allow_connection_pickling()
 _spawn = multiprocessing.get_context("spawn")
 
 # A worker that dies is replaced at once, then after pauses that double up to this, in seconds.

@@ -19,11 +19,6 @@ class CertificateInvalid(Invalid):
 def server_context(tls: TlsSettings) -> ssl.SSLContext | None:
     """None when no certificate is configured.  Raises CertificateInvalid, in words that name the file."""
     if tls.certificate is None:
-        if tls.key is not None or tls.client_ca is not None:
-            raise CertificateInvalid(
-                "tls.key or tls.client_ca is set, but tls.certificate is not",
-                remedy="set tls.certificate to the PEM file with the server's certificate",
-            )
         return None
     for name, path in (("certificate", tls.certificate), ("key", tls.key), ("client_ca", tls.client_ca)):
         if path is None:

@@ -117,13 +117,13 @@ class WorkerServer(uvicorn.Server):
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal.signal calls it
         """The first signal asks to finish, the second to stop."""
         if self.should_exit:
             self.force_exit = True
         self.should_exit = True
 
-    def handle_hangup(self, sig: int, frame: FrameType | None) -> None:
+    def handle_hangup(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal.signal calls it
         """Read the certificate again; the connections there are keep the old one."""
         context, tls = self.config.ssl, getattr(self.config, "tls", None)
         if not isinstance(context, ssl.SSLContext) or tls is None:
