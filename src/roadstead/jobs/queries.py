@@ -272,8 +272,7 @@ def _settle(conn: Connection, statement: Update, job: ClaimedJob, values: Mappin
 
 
 def retry_delay(attempt: int) -> int:
-    """Milliseconds until the next try: five seconds, doubled each time up to an hour, and a fifth by chance.
-    """
+    """Milliseconds until the next try: five seconds, doubled each time up to an hour, and a fifth by chance."""
     delay = min(_LAST_RETRY_MS, _FIRST_RETRY_MS * 2 ** min(attempt - 1, 20))
     return int(delay * random.uniform(0.9, 1.1))  # noqa: S311 - spreads retries
 
