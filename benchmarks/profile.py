@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import sys
@@ -23,6 +24,8 @@ from benchmarks.processes import cpu_seconds, tree
 
 SAMPLER = Path(__file__).parent / "sampler"
 _PATIENCE = 5.0
+# The part of a path that says nothing: where packages, our own code and the standard library lie.
+_COMMON = re.compile(r"^.*/(site-packages|src|lib/python3\.\d+)/")
 
 Stacks = Counter[tuple[str, ...]]
 
@@ -56,9 +59,7 @@ def total_time(stacks: Stacks) -> Counter[str]:
 def short(name: str) -> str:
     """`…/site-packages/starlette/routing.py:12:f` as `starlette/routing.py:12 f`."""
     file, line, function = name.rsplit(":", 2)
-    for mark in ("/site-packages/", "/src/", "/lib/python3"):
-        file = file.rpartition(mark)[2]
-    return f"{file}:{line} {function}"
+    return f"{_COMMON.sub('', file)}:{line} {function}"
 
 
 def _table(title: str, times: Counter[str], whole: int, operations: float, top: int) -> str:

@@ -105,6 +105,8 @@ class Result:
             self._table(_cost, _cost_text, lambda ours, theirs: ratio(theirs, ours)),
             "Memory of the server, in MiB: the peaks of its processes added up.",
             self._table(lambda one: one.peak_memory, _memory_text, None),
+            "The same, at the end of the line, with pages that processes share counted once.",
+            self._table(lambda one: one.proportional_memory, _memory_text, None),
             self._verdict(),
         ]
         return "\n\n".join(part for part in parts if part) + "\n"

@@ -52,7 +52,8 @@ def _sample(_signal: int, interrupted: FrameType | None) -> None:
             continue  # It has ended since.
         spent = now - _used.get(thread, now)
         _used[thread] = now
-        if spent > 0:
+        # What the sampler itself costs is not the program's.
+        if spent > 0 and frame.f_code.co_filename != __file__:
             _stacks[_stack(frame)] += spent
 
 

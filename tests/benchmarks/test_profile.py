@@ -35,6 +35,7 @@ def test_recursion_counts_once() -> None:
 
 def test_a_name_loses_the_folders_that_all_have() -> None:
     assert profiler.short("/v/lib/python3.11/site-packages/starlette/x.py:3:f") == "starlette/x.py:3 f"
+    assert profiler.short("/usr/lib/python3.11/json/x.py:5:g") == "json/x.py:5 g"
     assert profiler.short("/home/src/roadstead/y.py:4:C.g") == "roadstead/y.py:4 C.g"
 
 
