@@ -23,6 +23,7 @@ from roadstead.db.database import Database
 from roadstead.db.engine import open_database
 from roadstead.errors import Invalid, Unavailable
 from roadstead.events.dispatch import Dispatcher, Listener
+from roadstead.events.jobs import FORGET, ForgetHistory
 from roadstead.identity.authentication import Authenticator
 from roadstead.identity.keys import KeyRing, upload_secret
 from roadstead.identity.passwords import PasswordHasher, generate_password, hash_password
@@ -118,14 +119,17 @@ def listeners(database: Database) -> Sequence[Listener]:
     return [PullStatistics(database)]
 
 
-def handlers(uploads: Uploads) -> Mapping[str, JobHandler]:
+def handlers(database: Database, uploads: Uploads, dispatcher: Dispatcher) -> Mapping[str, JobHandler]:
     """Who does which kind of job."""
-    return {EXPIRE: ExpireUploads(uploads)}
+    return {**dispatcher.handlers, EXPIRE: ExpireUploads(uploads), FORGET: ForgetHistory(database)}
 
 
 def schedules() -> Sequence[Every]:
     """What the clock puts into the queue."""
-    return [Every("expire-uploads", EXPIRE, seconds=900)]
+    return [
+        Every("expire-uploads", EXPIRE, seconds=900),
+        Every("forget-history", FORGET, seconds=6 * 3600),
+    ]
 
 
 @asynccontextmanager
@@ -150,6 +154,7 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
         uploads = Uploads(
             database, store, projects, asked, settings.registry, seal_key=await upload_secret(database)
         )
+        dispatcher = Dispatcher(database, listeners(database))
         yield Roadstead(
             settings=settings,
             database=database,
@@ -169,13 +174,13 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
             pulls=pulls,
             runner=JobRunner(
                 database,
-                handlers(uploads),
+                handlers(database, uploads, dispatcher),
                 owner=f"{socket.gethostname()}:{os.getpid()}",
                 concurrency=settings.jobs.concurrency,
                 lease=settings.jobs.lease,
                 schedules=schedules(),
             ),
-            dispatcher=Dispatcher(database, listeners(database)),
+            dispatcher=dispatcher,
         )
 
 

@@ -75,7 +75,7 @@ def serve(config_file: Path | None, **options: Any) -> int:
     settings = loaded.settings
     logs.configure(settings.log)
     announcement = Announcement(settings, wiring.prepare(settings))
-    return run.serve(settings, ready=lambda listening: announcement.tell(urlsplit(listening.address).port))
+    return run.serve(settings, create_app, ready=lambda listening: announcement.tell(urlsplit(listening.address).port))
 
 
 def parameter_names() -> frozenset[str]:

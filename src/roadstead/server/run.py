@@ -30,21 +30,14 @@ class Listening:
     workers: int
 
 
-def the_app(settings: Settings) -> Any:
-    """The registry's app.  Imported by the worker that needs it: the supervisor stays small."""
-    from roadstead.app import create_app  # noqa: PLC0415 - see above
-
-    return create_app(settings)
-
-
 def worker_count(settings: Settings) -> int:
     return settings.workers or len(os.sched_getaffinity(0)) or 1
 
 
 def serve(
     settings: Settings,
+    factory: AppFactory,
     *,
-    factory: AppFactory = the_app,
     ready: Callable[[Listening], None] | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT, finish what was begun, and return the exit code.

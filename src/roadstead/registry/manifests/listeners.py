@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from roadstead.db.database import Database
-from roadstead.events.dispatch import HappenedEvent
+from roadstead.events.outbox import HappenedEvent
 from roadstead.registry.manifests import queries
 from roadstead.registry.manifests.pulls import PULLED
 
