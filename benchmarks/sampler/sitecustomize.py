@@ -8,6 +8,7 @@ The first SIGUSR2 throws away what was gathered so far, the second writes what w
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -57,8 +58,12 @@ def _sample(_signal: int, interrupted: FrameType | None) -> None:
             _stacks[_stack(frame)] += spent
 
 
-def _write() -> None:
+def _stop() -> None:
     signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _write() -> None:
+    _stop()
     lines = [f"{spent} {stack}\n" for stack, spent in _stacks.items()]
     path = Path(_FOLDER, f"{os.getpid()}.samples")
     # Whoever waits for the file finds all of it.
@@ -88,3 +93,5 @@ if _FOLDER:
     _begin()
     # A timer is not inherited by a forked child.
     os.register_at_fork(after_in_child=_begin)
+    # Towards its end the interpreter drops its handlers, and a signal then would kill it.
+    atexit.register(_stop)

@@ -56,3 +56,11 @@ def test_the_sampler_finds_the_function_that_burns(tmp_path: Path) -> None:
     whole = sum(stacks.values())
     burnt = sum(spent for name, spent in profiler.total_time(stacks).items() if name.endswith(":burn"))
     assert burnt > 0.9 * whole > 0
+
+
+def test_a_sampled_process_ends_as_it_would(tmp_path: Path) -> None:
+    settings = os.environ | {"PYTHONPATH": str(profiler.SAMPLER), "BENCHMARKS_SAMPLES": str(tmp_path)}
+    # Its last act takes time: the handlers are gone by then.
+    code = "import sys; sys.held = type('', (), {'__del__': lambda self: sum(range(10**7))})(); sys.exit(3)"
+    ended = subprocess.run([sys.executable, "-c", code], env=settings, check=False)
+    assert ended.returncode == 3
