@@ -68,6 +68,7 @@ def serve(config_file: Path | None, **options: Any) -> int:
     """
     loaded = load_settings(config_file, options, {**FLAGS, "http.trusted_proxies": "--trusted-proxy"})
     from roadstead import wiring
+    from roadstead.app import create_app
     from roadstead.cli.first_run import Announcement
     from roadstead.server import run
     from roadstead.telemetry import logs
@@ -75,7 +76,9 @@ def serve(config_file: Path | None, **options: Any) -> int:
     settings = loaded.settings
     logs.configure(settings.log)
     announcement = Announcement(settings, wiring.prepare(settings))
-    return run.serve(settings, create_app, ready=lambda listening: announcement.tell(urlsplit(listening.address).port))
+    return run.serve(
+        settings, create_app, ready=lambda listening: announcement.tell(urlsplit(listening.address).port)
+    )
 
 
 def parameter_names() -> frozenset[str]:
