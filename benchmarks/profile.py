@@ -131,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     whole = sum(stacks.values())
     each = 1e6 * used / done.operations
-    print(f"{line.title}: {done.operations} done, {done.rate:,.1f}/s, {each:,.1f} µs of CPU each\n")
+    print(f"{line.name}: {done.operations} done, {done.rate:,.1f}/s, {each:,.1f} µs of CPU each\n")
     print(_table("Own time", own_time(stacks), whole, done.operations, given.top), "\n")
     print(_table("With what it calls", total_time(stacks), whole, done.operations, given.top))
     return 0
