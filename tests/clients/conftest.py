@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from tests.clients.sandbox import Sandbox, refuse
 from tests.clients.servers import Server, running
 
 from roadstead.testing.certificates import Authority
+from roadstead.testing.postgres import PostgresServer
 
 HERE = Path(__file__).parent
 
@@ -24,9 +25,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def database_url() -> str:
-    """Empty for SQLite.  ROADSTEAD_TEST_DATABASE_URL names a PostgreSQL to use instead."""
-    return os.environ.get("ROADSTEAD_TEST_DATABASE_URL", "")
+def new_database(request: pytest.FixtureRequest) -> Callable[[], str]:
+    """Gives each server a database: SQLite, or PostgreSQL with ROADSTEAD_TEST_DATABASE=postgresql."""
+    kind = os.environ.get("ROADSTEAD_TEST_DATABASE", "sqlite")
+    if kind == "sqlite":
+        return str
+    if kind != "postgresql":
+        raise pytest.UsageError(f"ROADSTEAD_TEST_DATABASE is sqlite or postgresql, not {kind}")
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.create_database
 
 
 @pytest.fixture(scope="session")
@@ -35,16 +42,22 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="session")
-def plain_server(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("plain"), database_url=database_url) as server:
+def plain_server(
+    tmp_path_factory: pytest.TempPathFactory, new_database: Callable[[], str]
+) -> Iterator[Server]:
+    with running(tmp_path_factory.mktemp("plain"), database_url=new_database()) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def tls_server(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Server]:
+def tls_server(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority, new_database: Callable[[], str]
+) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("tls")
     certificate = authority.certify(folder / "tls", ["localhost", "127.0.0.1", "::1", "registry.test"])
-    with running(folder, authority=authority.folder, certificate=certificate) as server:
+    with running(
+        folder, authority=authority.folder, certificate=certificate, database_url=new_database()
+    ) as server:
         yield server
 
 

@@ -26,9 +26,8 @@ def challenge(reply: Reply) -> dict[str, str]:
 
 
 def token(wire: Wire, parameters: dict[str, str], authorization: str | None = SIGNED_IN) -> Reply:
-    query = urllib.parse.urlencode(
-        {name: parameters[name] for name in ("service", "scope") if name in parameters}
-    )
+    asked = {name: value for name, value in parameters.items() if name in {"service", "scope"}}
+    query = urllib.parse.urlencode(asked)
     path = urllib.parse.urlsplit(parameters["realm"]).path
     return wire.request("GET", f"{path}?{query}", authorization=authorization)
 
