@@ -63,7 +63,7 @@ def fails_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def fail(*_args: object, **_kwargs: object) -> None:
         raise error
 
-    monkeypatch.setattr(program.roadstead, "main", fail)
+    monkeypatch.setattr(program.roadstead, "invoke", fail)
 
 
 def test_an_error_says_what_to_do(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

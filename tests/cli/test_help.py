@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -141,3 +142,16 @@ print("loaded", *sorted(name for name in sys.modules if "." not in name))
     loaded = set(done.stdout.splitlines()[-1].split()[1:])
     assert "click" in loaded
     assert loaded & HEAVY == set()
+
+
+def test_a_shell_can_ask_for_completions() -> None:
+    environ = os.environ | {
+        "_ROADSTEAD_COMPLETE": "bash_complete",
+        "COMP_WORDS": "roadstead user re",
+        "COMP_CWORD": "2",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", "from roadstead.cli import main; main()"],
+        capture_output=True, text=True, check=True, env=environ,
+    )  # fmt: skip
+    assert done.stdout == "plain,reset-password\n"

@@ -124,7 +124,7 @@ def warnings(settings: Settings) -> list[str]:
         return []
     if is_loopback(settings.host):
         return []
-    return [f"passwords and images go unencrypted to whoever reaches {settings.host}:{settings.port}"]
+    return [f"passwords and images go unencrypted to whoever reaches this server on {settings.host}"]
 
 
 def _warning_lines(settings: Settings) -> list[str]:

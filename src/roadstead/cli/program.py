@@ -14,6 +14,9 @@ from roadstead.cli.failures import Failures
 from roadstead.cli.terminal import COLORS, color_choice, color_from, say
 from roadstead.errors import RoadsteadError
 
+# Set by the shell that asks for completions.
+COMPLETION = "_ROADSTEAD_COMPLETE"
+
 TEACHING = """\
 Roadstead is an OCI registry for container images, charts and other artifacts.
 
@@ -77,8 +80,14 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - a table of endings
     """Run one command line; returns its exit code.  Nothing but a defect of click escapes from here."""
     failures = Failures(arguments, color_from(arguments))
     try:
-        result = roadstead.main(list(arguments), prog_name="roadstead", standalone_mode=False)
+        if COMPLETION in os.environ:
+            roadstead.main(list(arguments), prog_name="roadstead", complete_var=COMPLETION)
+        # Not `main`, which takes a broken pipe for a failure.
+        with roadstead.make_context("roadstead", list(arguments)) as context:
+            result = roadstead.invoke(context)
         sys.stdout.flush()
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
     except RoadsteadError as error:
         return failures.explained(error)
     except click.ClickException as error:
@@ -88,11 +97,6 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - a table of endings
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
         return _nobody_reads()
-    except SystemExit as ended:
-        # Click's own answer to a broken pipe is a failure.
-        if isinstance(ended.__context__, BrokenPipeError):
-            return _nobody_reads()
-        raise
     except OSError as error:
         return failures.system(error)
     except Exception as error:  # noqa: BLE001 - the last line of defence tells what it can
