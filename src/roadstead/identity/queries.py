@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping, Table, delete, select, update
 
-from roadstead.db.insert import insert_ignore
+from roadstead.db.insert import insert_id_or_none, insert_ignore
 from roadstead.db.tables import Secret, User
 
 USERS: Table = User.__table__  # type: ignore[assignment]  # declared as FromClause
@@ -87,7 +87,7 @@ def add_account(conn: Connection, username: str, password_hash: str, *, admin: b
         "created_at": now,
         "last_login_at": None,
     }
-    return insert_ignore(conn, User, values, keys=("username",))
+    return insert_id_or_none(conn, User, values, keys=("username",)) is not None
 
 
 def replace_password(conn: Connection, user_id: int, password_hash: str) -> None:

@@ -56,7 +56,7 @@ class SignInThrottle:
         longest = max(waits)
         if longest > 0:
             raise TooManyRequests(
-                f"{self._max_failures} wrong passwords in {self._window_ms // 1000} seconds are the most we compare",
+                f"{self._max_failures} wrong passwords in {self._window_ms // 1000} seconds are the limit",
                 remedy=f"wait {longest} seconds; tokens you already have stay good",
                 retry_after=longest,
             )
