@@ -6,6 +6,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+from tests.server.apps import echo_factory
 from tests.server.conftest import Certificates
 from tests.server.serving import serving, until
 
@@ -74,7 +75,7 @@ def test_an_old_tls_version_is_refused(tmp_path: Path, certificates: Certificate
 def test_a_missing_certificate_stops_the_server_before_it_listens(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path, port=0, tls=TlsSettings(certificate=tmp_path / "absent.pem"))
     with pytest.raises(CertificateInvalid, match=r"tls\.certificate cannot be read: .*absent\.pem"):
-        serve(settings)
+        serve(settings, echo_factory)
 
 
 def test_a_key_of_another_certificate_is_refused(certificates: Certificates) -> None:

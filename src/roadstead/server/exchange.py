@@ -44,6 +44,7 @@ class Exchange:
         "_chunked",
         "_chunks",
         "_file",
+        "_head",
         "_left",
         "_need",
         "_wake",
@@ -76,6 +77,8 @@ class Exchange:
         self._wake: asyncio.Event | None = None
         self._chunked = False
         self._left = 0
+        # The head waits for the first of the body, for one packet instead of two, but not beyond this turn.
+        self._head = b""
         self._file: sendfile.FileSender | None = None
 
     # ── fed by the protocol ─────────────────────────────────────────────────────────────────────────────
@@ -248,10 +251,24 @@ class Exchange:
         self.awaits_continue = False
         self._chunked = chunked and not bodiless
         self._left = 0 if bodiless or length is None else length
-        self.protocol.transport.write(head + b"\r\n\r\n")
+        self._head = head + b"\r\n\r\n"
+        self.protocol.loop.call_soon(self._flush_head)
+
+    def _flush_head(self) -> None:
+        if self._head and not self.disconnected:
+            self.protocol.transport.write(self._head)
+        self._head = b""
+
+    def _write(self, data: bytes) -> None:
+        head, self._head = self._head, b""
+        if not head:
+            self.protocol.transport.write(data)
+        elif len(data) <= sendfile.SMALL:
+            self.protocol.transport.write(head + data)
+        else:
+            self.protocol.transport.writelines((head, data))
 
     def _body(self, body: bytes, *, more: bool) -> None:
-        transport = self.protocol.transport
         if self.scope["method"] == "HEAD":
             pass
         elif self._chunked:
@@ -259,19 +276,20 @@ class Exchange:
             if not more:
                 pieces.append(b"0\r\n\r\n")
             if pieces:
-                transport.writelines(pieces)
+                self._write(b"".join(pieces))
         elif body:
             if self._left >= 0:
                 if len(body) > self._left:
                     raise RuntimeError("the response body is longer than its Content-Length")
                 self._left -= len(body)
-            transport.write(body)
+            self._write(body)
         if not more:
             if self._left > 0:
                 raise RuntimeError("the response body is shorter than its Content-Length")
             self._complete()
 
     def _complete(self) -> None:
+        self._flush_head()
         self.response_complete = True
         self._chunks = None
         if self._wake is not None:
@@ -288,7 +306,7 @@ class Exchange:
             if count <= sendfile.SMALL:
                 data = await sendfile.in_thread(sendfile.read, path, offset, count)
                 if not self.disconnected:
-                    self.protocol.transport.write(data)
+                    self._write(data)
             else:
                 await self._stream_file(path, offset, count)
         except ConnectionError as error:
@@ -305,6 +323,7 @@ class Exchange:
 
     async def _stream_file(self, path: str, offset: int, count: int) -> None:
         protocol = self.protocol
+        self._flush_head()
         await protocol.flush()
         if self.disconnected:
             raise ClientDisconnected("the client is gone")

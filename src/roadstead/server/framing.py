@@ -128,10 +128,11 @@ def check_head(version: str, special: list[tuple[bytes, bytes]]) -> tuple[Head, 
     """
     by_name: dict[bytes, bytes] = {}
     for name, value in special:
-        if by_name.setdefault(name, value) is not value:
+        if name in by_name:
             raise bad_request(
                 f"the request has more than one {name.decode('ascii')} header", "send exactly one"
             )
+        by_name[name] = value
     host = _host(version, by_name.get(b"host"))
     length = _length(by_name.get(b"content-length"))
     chunked = _chunked(version, by_name.get(b"transfer-encoding"))

@@ -51,7 +51,7 @@ def _is_secret(key: str) -> bool:
 def redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Drop the values of keys that sound like secrets, however the caller came to log them."""
     for key, value in event.items():
-        if _is_secret(key) and value not in {None, "", True, False}:
+        if _is_secret(key) and not (value is None or isinstance(value, bool)):
             event[key] = "[redacted]"
         elif type(value) is dict:
             event[key] = redact(None, "", dict(value))
@@ -74,9 +74,13 @@ def _second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
+# Built once: a call of json.dumps with options builds an encoder each time.
+_encode = json.JSONEncoder(default=repr, separators=(",", ":")).encode
+
+
 def _as_json(_logger: Any, _method: str, event: EventDict) -> str:
     # ASCII only: every control character and line separator comes out escaped.
-    return json.dumps(event, default=repr, separators=(",", ":"))
+    return _encode(event)
 
 
 def escaped(text: str) -> str:

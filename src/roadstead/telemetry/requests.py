@@ -61,6 +61,8 @@ class RequestLog:
     def __init__(self, app: App, *, access: bool = True) -> None:
         self._app = app
         self._access = access
+        # Bound once, with the configuration of now: the lazy logger binds anew for each event.
+        self._log = log.bind()
         # Ids need to be unlike each other, not hard to guess.
         self._prefix = os.urandom(6).hex()
         self._numbers = itertools.count(1)
@@ -103,10 +105,9 @@ class RequestLog:
         await response.send({"type": "http.response.start", "status": 500, "headers": headers})
         await response.send({"type": "http.response.body", "body": body})
 
-    @staticmethod
-    def _write(scope: Scope, response: _Response, identity: str, seconds: float) -> None:
+    def _write(self, scope: Scope, response: _Response, identity: str, seconds: float) -> None:
         client = scope.get("client")
-        log.info(
+        self._log.info(
             "request.finished",
             method=scope["method"],
             path=scope["path"],
