@@ -130,7 +130,7 @@ async def test_a_running_dispatcher_hears_of_new_events(database: Database) -> N
     await asyncio.sleep(0.3)
     await happen(database, "pushed")
     async with asyncio.timeout(4):
-        while not ear.heard:
+        while not ear.heard:  # noqa: ASYNC110 - the ear is a plain list
             await asyncio.sleep(0.01)
     task.cancel()
     with suppress(asyncio.CancelledError):

@@ -66,7 +66,7 @@ async def in_state(database: Database, state: str) -> int:
 
 async def until(database: Database, state: str, count: int) -> None:
     async with asyncio.timeout(20):
-        while await in_state(database, state) < count:
+        while await in_state(database, state) < count:  # noqa: ASYNC110 - the database has no event for it
             await asyncio.sleep(0.02)
 
 
@@ -167,7 +167,7 @@ async def test_a_worker_whose_job_is_cancelled_is_told(database: Database) -> No
 
     async def handle(context: JobContext) -> None:
         started.set()
-        while not context.cancelled():
+        while not context.cancelled():  # noqa: ASYNC110 - what handlers do
             await asyncio.sleep(0.01)
         told.set()
 
@@ -234,7 +234,9 @@ async def test_jobs_of_a_killed_worker_are_run_by_another(database: Database, da
     for _ in range(3):
         await add(database)
     script = Path(__file__).with_name("dying_worker.py")
-    process = subprocess.Popen([sys.executable, script, database_url], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(  # noqa: ASYNC220 - it takes a moment, in a test
+        [sys.executable, script, database_url], stdout=subprocess.PIPE, text=True
+    )
     with process:
         assert process.stdout is not None
         read: Callable[[], str] = process.stdout.readline

@@ -131,13 +131,16 @@ class SqliteDatabase:
         loop = asyncio.get_running_loop()
         if self._writer is not None:
             await loop.run_in_executor(None, self._writer.stop)
-        await loop.run_in_executor(None, self._readers.shutdown)
-        for connection in self._open_readers:
-            connection.close()
-        self._reader_engine.dispose()
+        await loop.run_in_executor(None, self._close_readers)
         if self._inline is not None:
             self._inline.close()
             self._inline = None
+
+    def _close_readers(self) -> None:
+        self._readers.shutdown()
+        for connection in self._open_readers:
+            connection.close()
+        self._reader_engine.dispose()
 
     def _hot(self) -> sqlite3.Connection:
         if self._inline is None:

@@ -20,13 +20,14 @@ class DatabaseUrlInvalid(RoadsteadError):
 
 def parse_url(text: str) -> Path | URL:
     """The file of an SQLite database, or the address of a PostgreSQL one, for psycopg."""
+    for scheme in _SQLITE:
+        if text.startswith(f"{scheme}:"):
+            return _sqlite_path(text.removeprefix(f"{scheme}:"))
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
         # Not chained: the parser's own words may quote a piece of the password.
         raise DatabaseUrlInvalid("database.url is not an address", remedy=f"Write it as {_KNOWN}.") from None
-    if url.drivername in _SQLITE:
-        return _sqlite_path(url)
     if url.drivername in _POSTGRESQL:
         return url.set(drivername="postgresql+psycopg")
     raise DatabaseUrlInvalid(
@@ -34,11 +35,11 @@ def parse_url(text: str) -> Path | URL:
     )
 
 
-def _sqlite_path(url: URL) -> Path:
-    if not url.database or url.database == ":memory:":
+def _sqlite_path(rest: str) -> Path:
+    """What follows `sqlite:///` is the path as it is: `%` and `?` are letters like any other."""
+    path = rest.removeprefix("///")
+    if path == rest or path in ("", ":memory:"):
         raise DatabaseUrlInvalid(
             "an SQLite database must be a file: several connections share it", remedy="Write sqlite:///PATH."
         )
-    if url.query:
-        raise DatabaseUrlInvalid("an SQLite address takes no ?options", remedy="Write sqlite:///PATH.")
-    return Path(url.database).absolute()
+    return Path(path).absolute()
