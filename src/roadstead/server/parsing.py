@@ -48,6 +48,8 @@ class Parsing(HttpToolsProtocol):
         # Whatever still comes is thrown away, and counted.
         self.deaf = False
         self.discarded = 0
+        # The server stops: no request after the next.
+        self.last = False
         # The head, as the parser brings it; `head_fed` counts reads that ended inside one.
         self.in_head = False
         self.heads = 0
@@ -171,7 +173,7 @@ class Parsing(HttpToolsProtocol):
         return Exchange(
             self,  # type: ignore[arg-type]  # this half is never built alone
             scope,
-            keep_alive=version == "1.1" and parser.should_keep_alive(),
+            keep_alive=version == "1.1" and not self.last and parser.should_keep_alive(),
             awaits_continue=head.expects_continue and (head.chunked or self.content_length > 0),
         )
 

@@ -27,6 +27,8 @@ log = structlog.stdlib.get_logger("roadstead.server")
 
 # The first bytes of a TLS handshake, from a client that should have said http://.
 _TLS_HELLO = b"\x16\x03"
+# How long a stopping server waits for the first bytes of a connection that it has just accepted, in seconds.
+_LAST_CHANCE = 0.5
 
 
 class GuardedProtocol(Parsing):
@@ -85,7 +87,12 @@ class GuardedProtocol(Parsing):
 
     def shutdown(self) -> None:
         """The server stops: finish what was begun, and nothing else."""
-        if self.answering is None:
+        self.last = True
+        phase = self.deadlines.phase
+        if phase is Phase.FIRST:
+            # Accepted, perhaps with a request that we have not read yet: nobody else can answer it now.
+            self.deadlines.enter(Phase.FIRST, min(_LAST_CHANCE, self.limits.header_timeout))
+        elif self.answering is None and phase is not Phase.HEAD:
             self.close()
         for exchange in self._unfinished():
             exchange.keep_alive = False
