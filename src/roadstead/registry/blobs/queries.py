@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, Row, Table, and_, bindparam, delete, exists, or_, select, true, update
 
 from roadstead.db.database import PreparedQuery
-from roadstead.db.insert import insert_ignore
+from roadstead.db.insert import insert_id_or_none, insert_ignore
 from roadstead.db.tables import Blob, Manifest, ManifestReference, RepositoryBlob
+from roadstead.errors import Conflict
 from roadstead.projects.access import PROJECTS, with_access
 from roadstead.registry.repositories import REPOSITORIES, repository_source
 
@@ -79,10 +80,8 @@ def blob(conn: Connection, digest: str) -> Row[int, int, str] | None:
     return conn.execute(_BLOB, {"digest": digest}).one_or_none()
 
 
-def insert_blob(
-    conn: Connection, digest: str, *, size: int, storage_key: str, now: int
-) -> Row[int, int, str]:
-    """The blob of that digest: this one, or the one that was there before."""
+def insert_blob(conn: Connection, digest: str, *, size: int, storage_key: str, now: int) -> tuple[int, bool]:
+    """The blob's id, and whether these bytes are kept; else the digest was there, and is promised anew."""
     values = {
         "digest": digest,
         "size": size,
@@ -90,13 +89,18 @@ def insert_blob(
         "created_at": now,
         "unreferenced_since": now,
     }
-    insert_ignore(conn, Blob, values, keys=("digest",))
-    return conn.execute(_BLOB, {"digest": digest}).one()
+    fresh = insert_id_or_none(conn, Blob, values, keys=("digest",))
+    if fresh is not None:
+        return fresh, True
+    known = conn.execute(_BLOB, {"digest": digest}).one_or_none()
+    if known is None:
+        raise Conflict("the blob was removed just now", remedy="push it again")
+    promise_blob(conn, known.id, now=now)
+    return known.id, False
 
 
 def link_blob(conn: Connection, repository_id: int, blob_id: int, *, now: int) -> bool:
-    """Let the repository serve the blob; whether that is news.  Promises the blob for another grace period."""
-    promise_blob(conn, blob_id, now=now)
+    """Let the repository serve the blob; whether that is news."""
     values = {"repository_id": repository_id, "blob_id": blob_id, "created_at": now}
     return insert_ignore(conn, RepositoryBlob, values, keys=("repository_id", "blob_id"))
 

@@ -118,6 +118,7 @@ class Blobs:
         now = self._clock()
         repository = ensure_repository(conn, project_id, path, now=now)
         check_all(self._gates, conn, Attempt(Deed.LINK_BLOB, project_id, repository, digest))
+        queries.promise_blob(conn, blob_id, now=now)
         queries.link_blob(conn, repository, blob_id, now=now)
         return True
 

@@ -22,7 +22,9 @@ class ReferrerEndpoints:
         # A `+` that a client forgot to encode has become a space, which no media type has.
         kind = (call.query.get("artifactType") or "").replace(" ", "+")
         page = parse_page(call.query.get("n"), call.query.get("last"), maximum=self._max_page_size)
-        found = await self._referrers.page(call.principal, call.name, subject, page, artifact_type=kind or None)
+        found = await self._referrers.page(
+            call.principal, call.name, subject, page, artifact_type=kind or None
+        )
         headers: list[Header] = [(b"content-type", OCI_INDEX.encode())]
         if kind:
             headers.append((b"oci-filters-applied", b"artifactType"))

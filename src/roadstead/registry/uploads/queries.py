@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Row, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Table, Text, bindparam, cast, delete, func, insert, select, update
 
+from roadstead.db.database import PreparedQuery
 from roadstead.db.tables import Upload
-from roadstead.projects.access import PROJECTS
-from roadstead.registry.repositories import REPOSITORIES
+from roadstead.projects.access import with_access
+from roadstead.registry.repositories import REPOSITORIES, repository_source
 
 UPLOADS: Table = Upload.__table__  # type: ignore[assignment]  # declared as FromClause
 
@@ -48,24 +51,23 @@ _UNCHANGED = (
     & (func.coalesce(UPLOADS.c.claim, "") == bindparam("seen_claim"))
 )
 _INSERT = insert(UPLOADS)
-_SESSION = (
-    select(
+# Access facts, then the upload, if `:uploader` began it in this very repository.
+SESSION = PreparedQuery(
+    with_access(
         UPLOADS.c.id,
         UPLOADS.c.repository_id,
         UPLOADS.c.storage_key,
-        UPLOADS.c.store_state,
+        cast(UPLOADS.c.store_state, Text),
         UPLOADS.c.algorithm,
         UPLOADS.c.size,
         UPLOADS.c.hash_state,
         UPLOADS.c.claim,
-    )
-    .join(REPOSITORIES, REPOSITORIES.c.id == UPLOADS.c.repository_id)
-    .join(PROJECTS, PROJECTS.c.id == REPOSITORIES.c.project_id)
-    .where(
-        UPLOADS.c.id == bindparam("id"),
-        func.coalesce(UPLOADS.c.user_id, 0) == bindparam("user_id"),
-        PROJECTS.c.name == bindparam("project"),
-        REPOSITORIES.c.path == bindparam("path"),
+        source=repository_source().outerjoin(
+            UPLOADS,
+            (UPLOADS.c.repository_id == REPOSITORIES.c.id)
+            & (UPLOADS.c.id == bindparam("upload"))
+            & (func.coalesce(UPLOADS.c.user_id, 0) == bindparam("uploader")),
+        ),
     )
 )
 _CLAIM = update(UPLOADS).where(_UNCHANGED).values(claim=bindparam("new_claim"), updated_at=bindparam("now"))
@@ -118,13 +120,12 @@ def has_uploads(conn: Connection, user_id: int, *, at_least: int) -> bool:
     return conn.execute(_NTH_OF_USER.offset(at_least - 1), {"user_id": user_id}).one_or_none() is not None
 
 
-def session(
-    conn: Connection, upload_id: str, *, user_id: int | None, project: str, path: str
-) -> Session | None:
-    """The upload, if it was begun by this user in this repository."""
-    values = {"id": upload_id, "user_id": user_id or 0, "project": project, "path": path}
-    row = conn.execute(_SESSION, values).one_or_none()
-    return None if row is None else Session(*row)
+def session_of(columns: Sequence[Any]) -> Session | None:
+    """The upload in a row of `SESSION`, after the access facts."""
+    if columns[0] is None:
+        return None
+    upload_id, repository, key, state, *rest = columns
+    return Session(upload_id, repository, key, json.loads(state), *rest)
 
 
 def claim(conn: Connection, seen: Session, new_claim: str, *, now: int) -> bool:

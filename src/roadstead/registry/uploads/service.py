@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from sqlalchemy import Connection
 
@@ -16,6 +16,7 @@ from roadstead.errors import BlobUploadUnknown, RangeInvalid, RoadsteadError, Si
 from roadstead.identity.principals import Principal
 from roadstead.oci.digests import Digest
 from roadstead.oci.names import RepositoryName
+from roadstead.projects.access import WIDTH, AccessFacts
 from roadstead.projects.roles import Action
 from roadstead.projects.service import Projects
 from roadstead.registry.blobs import queries as blob_queries
@@ -100,8 +101,8 @@ class Uploads:
 
     async def status(self, principal: Principal, name: RepositoryName, upload_id: str) -> Session:
         """Where the upload stands.  Raises `BlobUploadUnknown` when it is not this caller's."""
-        await self._projects.require(principal, name, Action.PUSH)
-        return await self._session(principal, name, upload_id)
+        _project, session = await self._session(principal, name, upload_id)
+        return session
 
     async def append(
         self,
@@ -135,8 +136,7 @@ class Uploads:
         chunk: ChunkRange | None,
     ) -> None:
         """Add a last body, maybe empty, and make the upload a blob of the repository."""
-        project_id = await self._projects.require(principal, name, Action.PUSH)
-        session = await self._session(principal, name, upload_id)
+        project_id, session = await self._session(principal, name, upload_id)
         check_order(session, chunk)
         async with self._intake(session, keep_on_loss=False) as intake:
             length = await intake.receive(chunks)
@@ -160,11 +160,11 @@ class Uploads:
         now = self._clock()
         attempt = Attempt(Deed.LINK_BLOB, project_id, session.repository_id, str(digest), size=done.size)
         check_all(self._gates, conn, attempt)
-        blob = blob_queries.insert_blob(
+        blob, kept = blob_queries.insert_blob(
             conn, str(digest), size=done.size, storage_key=done.storage_key, now=now
         )
-        blob_queries.link_blob(conn, session.repository_id, blob.id, now=now)
-        return bool(blob.storage_key == done.storage_key)
+        blob_queries.link_blob(conn, session.repository_id, blob, now=now)
+        return kept
 
     async def cancel(self, principal: Principal, name: RepositoryName, upload_id: str) -> None:
         """Forget the upload and its bytes."""
@@ -190,17 +190,26 @@ class Uploads:
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _session(self, principal: Principal, name: RepositoryName, upload_id: str) -> Session:
-        try:
-            wanted = UUID(hex=upload_id).hex
-        except ValueError:
-            raise upload_unknown(upload_id) from None
-        session = await self._database.read(
-            queries.session, wanted, user_id=principal.user_id, project=name.project, path=name.path
+    async def _session(
+        self, principal: Principal, name: RepositoryName, upload_id: str
+    ) -> tuple[int, Session]:
+        """The project's id and the upload, for a caller who may push and began the upload here."""
+        row = await self._database.first(
+            queries.SESSION,
+            {
+                **self._projects.parameters(principal, name),
+                "path": name.path,
+                "upload": upload_id.replace("-", "").lower(),
+                "uploader": principal.user_id or 0,
+            },
         )
-        if session is None:
+        assert row is not None  # noqa: S101 - the query starts from a constant row
+        facts = AccessFacts.of(row)
+        self._projects.authorize(facts, principal, name, Action.PUSH)
+        session = queries.session_of(row[WIDTH:])
+        if session is None or facts.project_id is None:
             raise upload_unknown(upload_id)
-        return session
+        return facts.project_id, session
 
     @asynccontextmanager
     async def _intake(self, session: Session, *, keep_on_loss: bool) -> AsyncIterator[Intake]:
