@@ -68,6 +68,12 @@ def test_neighbours_behind_one_address_do_not_lock_its_known_users_out(throttle:
     throttle.check("alice", "office")
 
 
+def test_callers_without_an_address_are_not_counted_as_one(throttle: SignInThrottle) -> None:
+    for number in range(3):
+        guess(throttle, f"user {number}", "", 1, first=number)
+    throttle.check("alice", "")
+
+
 def test_a_known_address_guesses_only_so_often_too(throttle: SignInThrottle) -> None:
     throttle.succeeded("alice", "home")
     guess(throttle, "alice", "home", 3)

@@ -81,7 +81,8 @@ class SignInThrottle:
     def _keys(self, account: str, client: str) -> list[Hashable]:
         if (account, client) in self._known:
             return [("pair", account, client)]
-        return [("account", account), ("address", client)]
+        # Without an address (a Unix socket's peer has none) all the world would share one count.
+        return [("account", account), ("address", client)] if client else [("account", account)]
 
     def _current(self, key: Hashable) -> _Window | None:
         window = self._windows.get(key)
