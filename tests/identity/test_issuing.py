@@ -14,6 +14,12 @@ from roadstead.identity.tokens import TokenInvalid
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """One kind is enough: nothing here depends on it."""
+    return sqlite_url
+
+
 async def test_a_token_says_who_and_what(identity: Identity, clock: FakeClock) -> None:
     token = identity.issuer.access_token(ALICE, [GRANT])
     claims = await identity.issuer.verify_access(token.text)

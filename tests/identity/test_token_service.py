@@ -19,6 +19,12 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """One kind is enough: nothing here depends on it."""
+    return sqlite_url
+
+
+@pytest.fixture
 async def client(identity: Identity) -> AsyncIterator[httpx2.AsyncClient]:
     await identity.users.create("alice", PASSWORD)
     service = TokenService(identity.authenticator, identity.issuer, pulls_only, service=SERVICE)

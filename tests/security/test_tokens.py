@@ -35,6 +35,12 @@ P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 @pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """One kind is enough: nothing here depends on it."""
+    return sqlite_url
+
+
+@pytest.fixture
 async def identity(database: Database) -> AsyncIterator[Identity]:
     built = await Identity.build(database, FakeClock(), AuthSettings())
     yield built
