@@ -144,4 +144,6 @@ def test_anyone_pulls_a_public_chart_and_nobody_pushes_one(helm: Helm, packed: P
     (tmp_path / "back").mkdir()
     address = f"{helm.project()}/{named(packed)}"
     helm("pull", address, "--version", "0.1.0", "-d", tmp_path / "back", *helm.trust)
-    helm.sandbox.refused(helm.binary, "push", packed, helm.project(), *helm.trust)
+    # What is there already it would not send: to push it again is to read it.
+    unseen = chart(tmp_path, named(packed), "0.2.0")
+    helm.sandbox.refused(helm.binary, "push", unseen, helm.project(), *helm.trust)

@@ -54,7 +54,7 @@ def test_end_4c_the_algorithm_is_named_at_the_start(wire: Wire, repository: str,
     assert wire.finish(location, digest_of(data, algorithm)).status == 201
 
 
-@pytest.mark.parametrize("name", ["md5", "sha1", "", "SHA256", "..%2f"])
+@pytest.mark.parametrize("name", ["md5", "sha1", "SHA256", "..%2f"])
 def test_end_4c_an_unsupported_algorithm_is_refused(wire: Wire, repository: str, name: str) -> None:
     reply = wire.start_upload(repository, f"?digest-algorithm={name}")
     assert (reply.status, reply.codes) == (400, ["DIGEST_INVALID"])
