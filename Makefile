@@ -6,10 +6,10 @@ SERVE ?=
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format generated lock fuzz conformance clients bench soak clean
+.PHONY: help setup run test lint format generated lock fuzz conformance clients bench soak check-readme clean
 
 help:  ## Print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup:  ## Make .venv with everything that is needed here (quick when nothing changed)
 	@scripts/setup
@@ -52,6 +52,9 @@ bench: setup  ## Measure, against other registries where they are installed
 
 soak: setup  ## Kill and restart a busy registry for a long time
 	scripts/soak
+
+check-readme:  ## Do what README.md says, in a fresh clone
+	scripts/check-readme
 
 clean:  ## Remove what was made here, except roadstead-data
 	rm -rf .venv .test dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
