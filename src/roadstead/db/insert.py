@@ -6,30 +6,28 @@ same names.  A table is named by its class.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 
+from roadstead.db.statements import PreparedStatement, Values
 from roadstead.db.tables import Base
 
-Values = Mapping[str, object]
 _Columns = tuple[str, ...]
-_Insert = sqlite.Insert | postgresql.Insert
 
 
 def insert_id(conn: Connection, table: type[Base], values: Values) -> int:
     """Insert a row, and return its `id`."""
-    return cast(
-        "int", conn.scalar(_insert(conn.dialect.name, table, tuple(values), (), returning=True), values)
-    )
+    statement = _insert(conn.dialect.name, table, tuple(values), (), returning=True)
+    return cast("int", statement.scalar(conn, values))
 
 
 def insert_ignore(conn: Connection, table: type[Base], values: Values, *, keys: Sequence[str]) -> bool:
     """Insert a row unless one with the same keys is there.  Whether it was inserted."""
-    return conn.execute(_insert(conn.dialect.name, table, tuple(values), tuple(keys)), values).rowcount == 1
+    return _insert(conn.dialect.name, table, tuple(values), tuple(keys)).run(conn, values) == 1
 
 
 def insert_ignore_all(
@@ -41,7 +39,7 @@ def insert_ignore_all(
     for each other.
     """
     if rows:
-        conn.execute(_insert(conn.dialect.name, table, tuple(rows[0]), tuple(keys)), list(rows))
+        _insert(conn.dialect.name, table, tuple(rows[0]), tuple(keys)).many(conn, rows)
 
 
 def insert_id_or_none(
@@ -49,7 +47,7 @@ def insert_id_or_none(
 ) -> int | None:
     """Insert a row and return its `id`, or None when one with the same keys is there."""
     statement = _insert(conn.dialect.name, table, tuple(values), tuple(keys), returning=True)
-    return cast("int | None", conn.scalar(statement, values))
+    return cast("int | None", statement.scalar(conn, values))
 
 
 def upsert(
@@ -61,7 +59,7 @@ def upsert(
     update: Sequence[str],
 ) -> None:
     """Insert a row, or set the columns in `update` of the row with the same keys to the values given."""
-    conn.execute(_upsert(conn.dialect.name, table, tuple(values), tuple(keys), tuple(update)), values)
+    _upsert(conn.dialect.name, table, tuple(values), tuple(keys), tuple(update)).run(conn, values)
 
 
 def insert(dialect: str, table: type[Base]) -> Any:
@@ -73,18 +71,20 @@ def insert(dialect: str, table: type[Base]) -> Any:
 @lru_cache(maxsize=256)
 def _insert(
     dialect: str, table: type[Base], columns: _Columns, keys: _Columns, *, returning: bool = False
-) -> _Insert:
+) -> PreparedStatement:
     statement = insert(dialect, table).values({name: bindparam(name) for name in columns})
     if keys:
         statement = statement.on_conflict_do_nothing(index_elements=keys)
     if returning:
-        return cast("_Insert", statement.returning(table.__table__.c.id))
+        return PreparedStatement(statement.returning(table.__table__.c.id))
     # Inline: else SQLAlchemy adds a RETURNING of its own.
-    return cast("_Insert", statement.inline().execution_options(preserve_rowcount=True))
+    return PreparedStatement(statement.inline().execution_options(preserve_rowcount=True))
 
 
 @lru_cache(maxsize=256)
-def _upsert(dialect: str, table: type[Base], columns: _Columns, keys: _Columns, update: _Columns) -> _Insert:
+def _upsert(
+    dialect: str, table: type[Base], columns: _Columns, keys: _Columns, update: _Columns
+) -> PreparedStatement:
     statement = insert(dialect, table).values({name: bindparam(name) for name in columns})
     replaced = {name: statement.excluded[name] for name in update}
-    return cast("_Insert", statement.on_conflict_do_update(index_elements=keys, set_=replaced).inline())
+    return PreparedStatement(statement.on_conflict_do_update(index_elements=keys, set_=replaced).inline())
