@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import JSON, Connection, Executable
+from sqlalchemy import JSON, BindParameter, Connection, Executable, bindparam
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql import ClauseElement
 
+T = TypeVar("T", int, str)
 Values = Mapping[str, object]
 # What the driver gave: a truth value may be 0 or 1, and JSON is text.
 Row = Sequence[Any]
@@ -83,3 +84,18 @@ class PreparedStatement:
         given = {name: bind.effective_value for name, bind in binds.items() if not bind.required}
         documents = {name for name, bind in binds.items() if isinstance(bind.type, JSON)}
         return str(compiled), given, frozenset(documents)
+
+
+def batches(values: Iterable[T], size: int = 500) -> list[list[T]]:
+    """The distinct values, in order, in lists that one statement can take."""
+    listed = sorted(set(values))
+    return [listed[at : at + size] for at in range(0, len(listed), size)]
+
+
+def slots(count: int) -> list[BindParameter[Any]]:
+    """Parameters for the values of an IN, to be bound with `numbered`."""
+    return [bindparam(f"value_{number}") for number in range(count)]
+
+
+def numbered(values: Sequence[object]) -> dict[str, object]:
+    return {f"value_{number}": value for number, value in enumerate(values)}

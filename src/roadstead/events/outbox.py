@@ -9,12 +9,23 @@ from typing import Any, TypeAlias, cast
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select
 
 from roadstead.db.notifications import notify
+from roadstead.db.statements import PreparedStatement
 from roadstead.db.tables import Event
 
 JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
 
 _EVENTS = cast("Table", Event.__table__)
-_RECORD = insert(_EVENTS).values(dispatched=False).inline()
+_RECORD = PreparedStatement(
+    insert(_EVENTS)
+    .values(
+        kind=bindparam("kind"),
+        occurred_at=bindparam("occurred_at"),
+        project_id=bindparam("project_id"),
+        payload=bindparam("payload"),
+        dispatched=False,
+    )
+    .inline()
+)
 _BY_ID = (
     select(_EVENTS.c.id, _EVENTS.c.kind, _EVENTS.c.occurred_at, _EVENTS.c.project_id, _EVENTS.c.payload)
     .where(_EVENTS.c.id.in_(bindparam("ids", expanding=True)))
@@ -42,7 +53,7 @@ class HappenedEvent:
 
 def record(conn: Connection, kind: str, *, project_id: int | None, now: int, **payload: JsonValue) -> None:
     """Tell the listeners, once this transaction commits, and never when it does not."""
-    conn.execute(_RECORD, {"kind": kind, "occurred_at": now, "project_id": project_id, "payload": payload})
+    _RECORD.run(conn, {"kind": kind, "occurred_at": now, "project_id": project_id, "payload": payload})
     notify(conn)
 
 

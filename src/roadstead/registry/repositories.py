@@ -5,14 +5,17 @@ from __future__ import annotations
 from sqlalchemy import Connection, FromClause, Table, bindparam, select
 
 from roadstead.db.insert import insert_id_or_none
+from roadstead.db.statements import PreparedStatement
 from roadstead.db.tables import Repository
 from roadstead.errors import Conflict
 from roadstead.projects.access import PROJECTS, access_source
 
 REPOSITORIES: Table = Repository.__table__  # type: ignore[assignment]  # declared as FromClause
 
-_ID = select(REPOSITORIES.c.id).where(
-    REPOSITORIES.c.project_id == bindparam("project_id"), REPOSITORIES.c.path == bindparam("path")
+_ID = PreparedStatement(
+    select(REPOSITORIES.c.id).where(
+        REPOSITORIES.c.project_id == bindparam("project_id"), REPOSITORIES.c.path == bindparam("path")
+    )
 )
 
 
@@ -25,7 +28,8 @@ def repository_source() -> FromClause:
 
 
 def repository_id(conn: Connection, project_id: int, path: str) -> int | None:
-    return conn.execute(_ID, {"project_id": project_id, "path": path}).scalar_one_or_none()
+    found: int | None = _ID.scalar(conn, {"project_id": project_id, "path": path})
+    return found
 
 
 def ensure_repository(conn: Connection, project_id: int, path: str, *, now: int) -> int:

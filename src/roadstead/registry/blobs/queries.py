@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
-from sqlalchemy import Connection, Row, Table, and_, bindparam, delete, exists, or_, select, true, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    null,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from roadstead.db.database import PreparedQuery
 from roadstead.db.insert import insert_id_or_none, insert_ignore
+from roadstead.db.statements import PreparedStatement, batches, numbered, slots
 from roadstead.db.tables import Blob, Manifest, ManifestReference, RepositoryBlob
 from roadstead.errors import Conflict
 from roadstead.projects.access import PROJECTS, with_access
@@ -32,9 +47,9 @@ READABLE_BLOB = PreparedQuery(
     )
 )
 
-_BLOB = select(BLOBS.c.id, BLOBS.c.size, BLOBS.c.storage_key).where(BLOBS.c.digest == bindparam("digest"))
+_BLOB = PreparedStatement(select(BLOBS.c.id).where(BLOBS.c.digest == bindparam("digest")))
 
-_PROMISE = (
+_PROMISE = PreparedStatement(
     update(BLOBS)
     .where(BLOBS.c.id == bindparam("blob_id"), BLOBS.c.unreferenced_since < bindparam("now"))
     .values(unreferenced_since=bindparam("now"))
@@ -75,9 +90,19 @@ _UNLINK = delete(LINKS).where(
 )
 
 
-def blob(conn: Connection, digest: str) -> Row[int, int, str] | None:
-    """`(id, size, storage_key)` of the blob of that digest, whoever may read it."""
-    return conn.execute(_BLOB, {"digest": digest}).one_or_none()
+@lru_cache(maxsize=64)
+def _hold(count: int) -> PreparedStatement:
+    return PreparedStatement(
+        update(BLOBS)
+        .where(BLOBS.c.id.in_(slots(count)), BLOBS.c.unreferenced_since.is_not(None))
+        .values(unreferenced_since=null())
+    )
+
+
+def blob_id(conn: Connection, digest: str) -> int | None:
+    """The blob of that digest, whoever may read it."""
+    found: int | None = _BLOB.scalar(conn, {"digest": digest})
+    return found
 
 
 def insert_blob(conn: Connection, digest: str, *, size: int, storage_key: str, now: int) -> tuple[int, bool]:
@@ -92,11 +117,11 @@ def insert_blob(conn: Connection, digest: str, *, size: int, storage_key: str, n
     fresh = insert_id_or_none(conn, Blob, values, keys=("digest",))
     if fresh is not None:
         return fresh, True
-    known = conn.execute(_BLOB, {"digest": digest}).one_or_none()
+    known = blob_id(conn, digest)
     if known is None:
         raise Conflict("the blob was removed just now", remedy="push it again")
-    promise_blob(conn, known.id, now=now)
-    return known.id, False
+    promise_blob(conn, known, now=now)
+    return known, False
 
 
 def link_blob(conn: Connection, repository_id: int, blob_id: int, *, now: int) -> bool:
@@ -107,7 +132,7 @@ def link_blob(conn: Connection, repository_id: int, blob_id: int, *, now: int) -
 
 def promise_blob(conn: Connection, blob_id: int, *, now: int) -> bool:
     """Keep an unreferenced blob for a grace period from now; False if there was nothing to do."""
-    return conn.execute(_PROMISE, {"blob_id": blob_id, "now": now}).rowcount > 0
+    return _PROMISE.run(conn, {"blob_id": blob_id, "now": now}) > 0
 
 
 def readable_blob(
@@ -157,9 +182,5 @@ def release_unused(conn: Connection, blob_ids: Sequence[int], *, now: int) -> No
 
 def hold_blobs(conn: Connection, blob_ids: Sequence[int]) -> None:
     """A manifest names these blobs now: their grace period ends."""
-    if blob_ids:
-        conn.execute(
-            update(BLOBS)
-            .where(BLOBS.c.id.in_(blob_ids), BLOBS.c.unreferenced_since.is_not(None))
-            .values(unreferenced_since=None)
-        )
+    for some in batches(blob_ids):
+        _hold(len(some)).run(conn, numbered(some))

@@ -70,7 +70,7 @@ class Blobs:
         now = self._clock()
         if unreferenced_since is not None and unreferenced_since + PROMISE_STEP_MS < now:
             renewed = await self._database.write(queries.promise_blob, blob_id, now=now)
-            if not renewed and await self._database.read(queries.blob, str(digest)) is None:
+            if not renewed and await self._database.read(queries.blob_id, str(digest)) is None:
                 raise blob_unknown(digest)
         return FoundBlob(digest, size, key)
 

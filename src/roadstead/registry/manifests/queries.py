@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from roadstead.db.database import PreparedQuery
 from roadstead.db.insert import insert_id_or_none
+from roadstead.db.statements import PreparedStatement, batches, numbered, slots
 from roadstead.db.tables import Manifest
 from roadstead.errors import Conflict
 from roadstead.projects.access import with_access
@@ -37,10 +39,16 @@ BY_DIGEST = PreparedQuery(
     )
 )
 
-_ID = select(MANIFESTS.c.id).where(
-    MANIFESTS.c.repository_id == bindparam("repository_id"), MANIFESTS.c.digest == bindparam("digest")
+_ID = PreparedStatement(
+    select(MANIFESTS.c.id).where(
+        MANIFESTS.c.repository_id == bindparam("repository_id"), MANIFESTS.c.digest == bindparam("digest")
+    )
 )
-_INSERT_REFERENCE = insert(REFERENCES)
+_INSERT_REFERENCE = PreparedStatement(
+    insert(REFERENCES).values(
+        {name: bindparam(name) for name in ("manifest_id", "digest", "kind", "blob_id")}
+    )
+)
 _HELD = select(REFERENCES.c.blob_id).where(
     REFERENCES.c.manifest_id == bindparam("manifest_id"), REFERENCES.c.blob_id.is_not(None)
 )
@@ -50,6 +58,24 @@ _PULLED = (
     .where(MANIFESTS.c.id == bindparam("manifest_id"))
     .values(pull_count=MANIFESTS.c.pull_count + bindparam("count"), pulled_at=bindparam("at"))
 )
+
+
+@lru_cache(maxsize=64)
+def _linked(count: int) -> PreparedStatement:
+    return PreparedStatement(
+        select(BLOBS.c.digest, BLOBS.c.id)
+        .join(LINKS, LINKS.c.blob_id == BLOBS.c.id)
+        .where(LINKS.c.repository_id == bindparam("repository_id"), BLOBS.c.digest.in_(slots(count)))
+    )
+
+
+@lru_cache(maxsize=64)
+def _present(count: int) -> PreparedStatement:
+    return PreparedStatement(
+        select(MANIFESTS.c.digest).where(
+            MANIFESTS.c.repository_id == bindparam("repository_id"), MANIFESTS.c.digest.in_(slots(count))
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +88,8 @@ class NewManifest:
 
 
 def manifest_id(conn: Connection, repository_id: int, digest: str) -> int | None:
-    return conn.execute(_ID, {"repository_id": repository_id, "digest": digest}).scalar_one_or_none()
+    found: int | None = _ID.scalar(conn, {"repository_id": repository_id, "digest": digest})
+    return found
 
 
 def insert_manifest(conn: Connection, repository_id: int, new: NewManifest, *, now: int) -> tuple[int, bool]:
@@ -99,19 +126,14 @@ def insert_references(
         {"manifest_id": manifest, "digest": digest, "kind": "manifest", "blob_id": None}
         for digest in children
     ]
-    if rows:
-        conn.execute(_INSERT_REFERENCE, rows)
+    _INSERT_REFERENCE.many(conn, rows)
 
 
 def linked_blobs(conn: Connection, repository_id: int, digests: Collection[str]) -> dict[str, int]:
     """Those of `digests` that are blobs the repository may serve, with their ids."""
     found: dict[str, int] = {}
-    for some in _batches(digests):
-        rows = conn.execute(
-            select(BLOBS.c.digest, BLOBS.c.id)
-            .join(LINKS, LINKS.c.blob_id == BLOBS.c.id)
-            .where(LINKS.c.repository_id == repository_id, BLOBS.c.digest.in_(some))
-        )
+    for some in batches(digests):
+        rows = _linked(len(some)).all(conn, {"repository_id": repository_id, **numbered(some)})
         found.update((digest, blob_id) for digest, blob_id in rows)
     return found
 
@@ -119,13 +141,9 @@ def linked_blobs(conn: Connection, repository_id: int, digests: Collection[str])
 def present_manifests(conn: Connection, repository_id: int, digests: Collection[str]) -> set[str]:
     """Those of `digests` that are manifests of the repository."""
     found: set[str] = set()
-    for some in _batches(digests):
-        rows = conn.execute(
-            select(MANIFESTS.c.digest).where(
-                MANIFESTS.c.repository_id == repository_id, MANIFESTS.c.digest.in_(some)
-            )
-        )
-        found.update(rows.scalars())
+    for some in batches(digests):
+        rows = _present(len(some)).all(conn, {"repository_id": repository_id, **numbered(some)})
+        found.update(digest for (digest,) in rows)
     return found
 
 
@@ -149,8 +167,3 @@ def record_pulls(conn: Connection, pulls: Sequence[tuple[int, int, int]]) -> Non
 
 def tags_of(conn: Connection, manifest: int) -> list[str]:
     return list(conn.execute(select(TAGS.c.name).where(TAGS.c.manifest_id == manifest)).scalars())
-
-
-def _batches(digests: Collection[str], size: int = 500) -> list[list[str]]:
-    listed = sorted(set(digests))
-    return [listed[at : at + size] for at in range(0, len(listed), size)]

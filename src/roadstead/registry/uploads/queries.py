@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, Text, bindparam, cast, delete, func, insert, select, update
 
 from roadstead.db.database import PreparedQuery
+from roadstead.db.statements import PreparedStatement
 from roadstead.db.tables import Upload
 from roadstead.projects.access import with_access
 from roadstead.registry.repositories import REPOSITORIES, repository_source
@@ -50,7 +51,7 @@ _UNCHANGED = (
     & (func.coalesce(UPLOADS.c.storage_key, "") == bindparam("seen_key"))
     & (func.coalesce(UPLOADS.c.claim, "") == bindparam("seen_claim"))
 )
-_INSERT = insert(UPLOADS)
+_INSERT = PreparedStatement(insert(UPLOADS).values({c.name: bindparam(c.name) for c in UPLOADS.c}))
 # Access facts, then the upload, if `:uploader` began it in this very repository.
 SESSION = PreparedQuery(
     with_access(
@@ -70,8 +71,10 @@ SESSION = PreparedQuery(
         ),
     )
 )
-_CLAIM = update(UPLOADS).where(_UNCHANGED).values(claim=bindparam("new_claim"), updated_at=bindparam("now"))
-_ADVANCE = (
+_CLAIM = PreparedStatement(
+    update(UPLOADS).where(_UNCHANGED).values(claim=bindparam("new_claim"), updated_at=bindparam("now"))
+)
+_ADVANCE = PreparedStatement(
     update(UPLOADS)
     .where(_UNCHANGED)
     .values(
@@ -83,8 +86,13 @@ _ADVANCE = (
         updated_at=bindparam("now"),
     )
 )
-_REMOVE = delete(UPLOADS).where(_UNCHANGED)
-_NTH_OF_USER = select(UPLOADS.c.id).where(UPLOADS.c.user_id == bindparam("user_id")).limit(1)
+_REMOVE = PreparedStatement(delete(UPLOADS).where(_UNCHANGED))
+_NTH_OF_USER = PreparedStatement(
+    select(UPLOADS.c.id)
+    .where(UPLOADS.c.user_id == bindparam("user_id"))
+    .limit(1)
+    .offset(bindparam("skipped"))
+)
 _ABANDONED = (
     select(UPLOADS.c.id, UPLOADS.c.storage_key, UPLOADS.c.store_state)
     .where(UPLOADS.c.updated_at < bindparam("before"))
@@ -97,8 +105,8 @@ _ABANDONED = (
 def insert_upload(
     conn: Connection, upload_id: str, repository_id: int, *, user_id: int | None, algorithm: str, now: int
 ) -> None:
-    conn.execute(
-        _INSERT,
+    _INSERT.run(
+        conn,
         {
             "id": upload_id,
             "repository_id": repository_id,
@@ -117,7 +125,7 @@ def insert_upload(
 
 def has_uploads(conn: Connection, user_id: int, *, at_least: int) -> bool:
     """Whether the user has that many unfinished uploads."""
-    return conn.execute(_NTH_OF_USER.offset(at_least - 1), {"user_id": user_id}).one_or_none() is not None
+    return _NTH_OF_USER.first(conn, {"user_id": user_id, "skipped": at_least - 1}) is not None
 
 
 def session_of(columns: Sequence[Any]) -> Session | None:
@@ -130,7 +138,7 @@ def session_of(columns: Sequence[Any]) -> Session | None:
 
 def claim(conn: Connection, seen: Session, new_claim: str, *, now: int) -> bool:
     """Say that we write to the upload's bytes now.  False: something else happened to it first."""
-    return conn.execute(_CLAIM, {**seen.version, "new_claim": new_claim, "now": now}).rowcount == 1
+    return _CLAIM.run(conn, {**seen.version, "new_claim": new_claim, "now": now}) == 1
 
 
 def advance(conn: Connection, seen: Session, new: Session, *, now: int) -> bool:
@@ -144,12 +152,12 @@ def advance(conn: Connection, seen: Session, new: Session, *, now: int) -> bool:
         "new_claim": new.claim,
         "now": now,
     }
-    return conn.execute(_ADVANCE, values).rowcount == 1
+    return _ADVANCE.run(conn, values) == 1
 
 
 def remove(conn: Connection, seen: Session) -> bool:
     """Forget the upload.  False: something else happened to it first."""
-    return conn.execute(_REMOVE, seen.version).rowcount == 1
+    return _REMOVE.run(conn, seen.version) == 1
 
 
 def remove_abandoned(
