@@ -154,13 +154,15 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
         uploads = Uploads(
             database, store, projects, asked, settings.registry, seal_key=await upload_secret(database)
         )
+        authenticator = Authenticator(database, issuer, hasher, settings.auth)
+        stack.push_async_callback(authenticator.close)
         dispatcher = Dispatcher(database, listeners(database))
         yield Roadstead(
             settings=settings,
             database=database,
             store=store,
             users=offline.users,
-            authenticator=Authenticator(database, issuer, hasher, settings.auth),
+            authenticator=authenticator,
             issuer=issuer,
             projects=projects,
             blobs=Blobs(database, store, projects, asked),
