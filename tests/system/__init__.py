@@ -1,0 +1,1 @@
+"""The whole program, over real processes and real sockets."""
