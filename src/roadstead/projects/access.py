@@ -8,8 +8,7 @@ project takes effect with the next request on every worker.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, FromClause, Select, Table, bindparam, literal, select
 
@@ -52,9 +51,11 @@ class RepositoryHidden(NameUnknown):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class AccessFacts:
-    """What the database says of a project and of the caller, at one moment."""
+class AccessFacts(NamedTuple):
+    """What the database says of a project and of the caller, at one moment.
+
+    A truth value may be 0 or 1, and None where there is no such project or account.
+    """
 
     project_id: int | None
     public: bool
@@ -67,8 +68,7 @@ class AccessFacts:
     @classmethod
     def of(cls, row: Sequence[object]) -> AccessFacts:
         """From the first columns of a row of `with_access(…)`."""
-        project_id, public, owner_id, epoch, admin, disabled = row[:WIDTH]
-        return cls(project_id, bool(public), owner_id, epoch, bool(admin), bool(disabled))  # type: ignore[arg-type]  # raw driver values
+        return cls._make(row[:WIDTH])
 
 
 PROJECTS: Table = Project.__table__  # type: ignore[assignment]  # declared as FromClause
@@ -93,7 +93,9 @@ def access_source() -> FromClause:
     )
 
 
-def with_access(*columns: ColumnElement[object], source: FromClause | None = None) -> Select[*tuple[Any, ...]]:
+def with_access(
+    *columns: ColumnElement[object], source: FromClause | None = None
+) -> Select[*tuple[Any, ...]]:
     """A statement whose rows begin with the access facts."""
     return select(*_COLUMNS, *columns).select_from(access_source() if source is None else source)
 

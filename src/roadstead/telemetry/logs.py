@@ -9,7 +9,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TextIO
@@ -26,6 +26,7 @@ EventDict = MutableMapping[str, Any]
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_json_writer: Callable[[str], None] | None = None
 _SECRET_WORDS = (
     "authorization",
     "password",
@@ -58,13 +59,25 @@ def redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
     return event
 
 
+def timestamp() -> str:
+    """Now, in UTC, to the millisecond."""
+    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
+    return f"{_second(seconds)}.{rest // 1_000_000:03d}Z"
+
+
+def json_writer() -> Callable[[str], None] | None:
+    """Where finished JSON lines go, for what logs too often to make an event of it.
+
+    None unless this process logs JSON at the level "info" or below it.
+    """
+    return _json_writer
+
+
 def _stamp(_logger: Any, method: str, event: EventDict) -> EventDict:
-    now = time.time_ns()
-    seconds, rest = divmod(now, 1_000_000_000)
     known = request_id.get()
     if known and "request_id" not in event:
         event["request_id"] = known
-    event["time"] = f"{_second(seconds)}.{rest // 1_000_000:03d}Z"
+    event["time"] = timestamp()
     event["level"] = "error" if method == "exception" else method
     return event
 
@@ -162,6 +175,8 @@ def configure(log: LogSettings, stream: TextIO | None = None) -> None:
     level = LEVELS[log.level]
     renderer = _Console(colours=target.isatty() and "NO_COLOR" not in os.environ) if console else _as_json
     lines = _Lines(target)
+    global _json_writer  # noqa: PLW0603 - as structlog's own configuration, one for the process
+    _json_writer = None if console or level > logging.INFO else lines.msg
     structlog.configure(
         processors=[_stamp, structlog.processors.format_exc_info, redact, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from json.encoder import encode_basestring_ascii as _quoted
 from time import perf_counter
 from typing import Any
 
 import structlog
 
+from roadstead.telemetry import logs
 from roadstead.telemetry.logs import request_id
 
 Scope = MutableMapping[str, Any]
@@ -66,6 +69,7 @@ class RequestLog:
         # Ids need to be unlike each other, not hard to guess.
         self._prefix = os.urandom(6).hex()
         self._numbers = itertools.count(1)
+        self._lines: list[str] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or REQUEST_ID in scope:
@@ -107,15 +111,39 @@ class RequestLog:
 
     def _write(self, scope: Scope, response: _Response, identity: str, seconds: float) -> None:
         client = scope.get("client")
-        self._log.info(
-            "request.finished",
-            method=scope["method"],
-            path=scope["path"],
-            # 499: the client left before there was anything to tell it.
-            status=response.status or 499,
-            bytes=0 if scope["method"] == "HEAD" else response.length,
-            duration_ms=round(seconds * 1000, 2),
-            client=client[0] if client else "unix",
-            user=scope.get(USER, ""),
-            request_id=identity,
+        method, path = scope["method"], scope["path"]
+        # 499: the client left before there was anything to tell it.
+        status = response.status or 499
+        size = 0 if method == "HEAD" else response.length
+        milliseconds = round(seconds * 1000, 2)
+        address = client[0] if client else "unix"
+        user = scope.get(USER, "")
+        write = logs.json_writer()
+        if write is None:
+            self._log.info(
+                "request.finished",
+                method=method,
+                path=path,
+                status=status,
+                bytes=size,
+                duration_ms=milliseconds,
+                client=address,
+                user=user,
+                request_id=identity,
+            )
+            return
+        # A line for every request: written out like this, it costs a fifth of what an event costs.
+        line = (
+            f'{{"method":{_quoted(method)},"path":{_quoted(path)},"status":{status},"bytes":{size},'
+            f'"duration_ms":{milliseconds},"client":{_quoted(address)},"user":{_quoted(user)},'
+            f'"request_id":{_quoted(identity)},"event":"request.finished",'
+            f'"time":"{logs.timestamp()}","level":"info"}}'
         )
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self._flush, write)
+        self._lines.append(line)
+
+    def _flush(self, write: Callable[[str], None]) -> None:
+        """Requests that end in one turn of the event loop share a system call."""
+        lines, self._lines = self._lines, []
+        write("\n".join(lines))

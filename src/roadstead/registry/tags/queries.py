@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, Row, Table, and_, bindparam, delete, select
+from sqlalchemy import Connection, Row, Table, bindparam, delete, select
 
 from roadstead.db.database import PreparedQuery
 from roadstead.db.insert import upsert
@@ -14,15 +14,11 @@ from roadstead.registry.repositories import REPOSITORIES, repository_source
 
 TAGS: Table = Tag.__table__  # type: ignore[assignment]  # declared as FromClause
 
-# Access facts, the repository's id, then a tag's name, NULL where there is none: one row for each tag.
+# Access facts, then the repository's id.
+REPOSITORY = PreparedQuery(with_access(REPOSITORIES.c.id, source=repository_source()))
 PAGE = PreparedQuery(
-    with_access(
-        REPOSITORIES.c.id,
-        TAGS.c.name,
-        source=repository_source().outerjoin(
-            TAGS, and_(TAGS.c.repository_id == REPOSITORIES.c.id, TAGS.c.name > bindparam("after"))
-        ),
-    )
+    select(TAGS.c.name)
+    .where(TAGS.c.repository_id == bindparam("repository_id"), TAGS.c.name > bindparam("after"))
     .order_by(TAGS.c.name)
     .limit(bindparam("limit"))
 )

@@ -28,20 +28,22 @@ class Tags:
 
     async def page(self, principal: Principal, name: RepositoryName, page: Page) -> TagPage:
         """The tags that follow `page.after`, bytewise, at most `page.limit` of them."""
+        row = await self._database.first(
+            queries.REPOSITORY, {**self._projects.parameters(principal, name), "path": name.path}
+        )
+        assert row is not None  # noqa: S101 - the query starts from a constant row
+        self._projects.authorize(AccessFacts.of(row), principal, name, Action.PULL)
+        repository = row[WIDTH]
+        if repository is None:
+            raise RepositoryHidden(name)
         rows = await self._database.all(
             queries.PAGE,
             {
-                "user_id": principal.user_id,
-                "project": name.project,
-                "path": name.path,
+                "repository_id": repository,
                 "after": page.after or "",
                 # One more than asked for, to learn whether there is a next page.
                 "limit": page.limit + 1,
             },
         )
-        self._projects.authorize(AccessFacts.of(rows[0]), principal, name, Action.PULL)
-        repository, _ = rows[0][WIDTH:]
-        if repository is None:
-            raise RepositoryHidden(name)
-        names = [row[WIDTH + 1] for row in rows if row[WIDTH + 1] is not None]
+        names = [tag for (tag,) in rows]
         return TagPage(names[: page.limit], more=len(names) > page.limit)
