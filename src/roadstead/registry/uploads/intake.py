@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from uuid import uuid4
 
@@ -48,6 +48,7 @@ class Intake:
         *,
         seal_key: bytes,
         max_bytes: int,
+        keeps_parts: bool,
         clock: Clock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -55,6 +56,8 @@ class Intake:
         self._store = store
         self._seal_key = seal_key
         self._max_bytes = max_bytes
+        # Whether part of a body is of use.  A client that said where its body ends sends all of it again.
+        self._keeps_parts = keeps_parts
         self._clock = clock
         self._monotonic = monotonic
         # The row as we last knew it to be.
@@ -89,14 +92,19 @@ class Intake:
             if self._pending_size >= PIECE:
                 await self._flush()
                 if self._monotonic() >= due:
-                    await self._checkpoint(claim=self.session.claim or uuid4().hex)
+                    if self._keeps_parts:
+                        await self._checkpoint(claim=self.session.claim or uuid4().hex)
+                    else:
+                        # Nobody shall think that the upload was abandoned.
+                        await self._claim()
                     due = self._monotonic() + CHECKPOINT_EVERY
         return self.size - started
 
     async def checkpoint(self) -> Session:
         """Make durable all that was received, and give the upload back for the next request."""
         await self._flush()
-        if self._writer is not None:
+        # A row that names a key has bytes there.
+        if self._writer is not None and self._writer.size > 0:
             await self._checkpoint(claim=None)
         return self.session
 
@@ -106,7 +114,7 @@ class Intake:
         Raises `DigestInvalid`; then the upload is what it was before this request, except that a client which
         named another algorithm only at the end of several requests has to begin again.
         """
-        writer, running = await self._open(writing=bool(self._pending))
+        writer, running = await self._open()
         if self.session.size == 0:
             # The key is ours alone: one hop writes, hashes and makes durable, and a mistake is simply deleted.
             await writer.finish(self._take(), also=running.update)
@@ -125,11 +133,12 @@ class Intake:
 
         Harmless after `checkpoint`; not to be called once the row is gone.
         """
-        if self._writer is None:
-            return
-        if keep and not self.unsettled:
+        if keep and self._keeps_parts and not self.unsettled:
             await self.checkpoint()
-        elif self.session.claim is not None and not self.unsettled:
+        if self._writer is not None:
+            # A write that was cancelled may still be running: it ends before anybody else may begin.
+            await self._writer.close()
+        if self.session.claim is not None and not self.unsettled:
             self.session = await self._advance(replace(self.session, claim=None))
         await self._let_go()
 
@@ -147,22 +156,20 @@ class Intake:
             raise
         self.unsettled = False
 
-    async def discard(self) -> None:
-        """The blob was there already: these bytes go."""
-        if self._writer is not None:
-            await self._writer.close()
-            await self._store.delete(self._writer.key)
+    async def retire(self, *, blob_was_there: bool) -> None:
+        """The blob's row committed: delete what it does not name.
+
+        The client has its blob, so no failure is told here; what stays behind is the sweep's.
+        """
+        with suppress(RoadsteadError):
+            if blob_was_there and self._writer is not None:
+                await self._store.delete(self._writer.key)
+        with suppress(RoadsteadError):
+            await self._tidy()
 
     async def discard_private(self) -> None:
         """Delete the bytes that no row can name, after a failure that left the row to others."""
-        if self._writer is not None:
-            await self._let_go()
-
-    async def tidy(self) -> None:
-        """After the blob's row committed: the bytes that a copy replaced go."""
-        if self._abandoned_key is not None:
-            await self._store.delete(self._abandoned_key)
-            self._abandoned_key = None
+        await self._let_go()
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -173,10 +180,10 @@ class Intake:
 
     async def _flush(self) -> None:
         if self._pending:
-            writer, running = await self._open(writing=True)
+            writer, running = await self._open()
             await writer.write(self._take(), also=running.update)
 
-    async def _open(self, *, writing: bool) -> tuple[BlobWriter, RunningHash]:
+    async def _open(self) -> tuple[BlobWriter, RunningHash]:
         """The writer and the hash, both standing at the end of what is durable."""
         if self._writer is None or self._hash is None:
             session = self.session
@@ -185,8 +192,8 @@ class Intake:
                 self._writer = await self._store.create(new_key())
             else:
                 fence = session.claim is not None
-                if writing or fence:
-                    await self._claim()
+                # Even with nothing to add: to resume cuts off what lies behind, which may be another's by now.
+                await self._claim()
                 self._hash = await self._resumed_hash(session, session.storage_key)
                 self._writer = await self._store.resume(
                     session.storage_key, session.store_state, session.size, fence=fence
@@ -215,7 +222,13 @@ class Intake:
                 claim=claim,
             )
         )
-        await self.tidy()
+        await self._tidy()
+
+    async def _tidy(self) -> None:
+        """The row names the copy: the bytes that it replaced go."""
+        if self._abandoned_key is not None:
+            await self._store.delete(self._abandoned_key)
+            self._abandoned_key = None
 
     async def _advance(self, new: Session) -> Session:
         async with self.deciding():
@@ -225,7 +238,8 @@ class Intake:
         return new
 
     async def _let_go(self) -> None:
-        assert self._writer is not None  # noqa: S101 - checked by the caller
+        if self._writer is None:
+            return
         await self._writer.close()
         if self._writer.key != self.session.storage_key and not self.unsettled:
             # No row ever named these bytes.

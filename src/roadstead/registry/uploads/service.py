@@ -120,7 +120,7 @@ class Uploads:
         """
         session = await self.status(principal, name, upload_id)
         check_order(session, chunk)
-        async with self._intake(session, keep_on_loss=chunk is None) as intake:
+        async with self._intake(session, keeps_parts=chunk is None) as intake:
             length = await intake.receive(chunks)
             check_length(chunk, length)
             return await intake.checkpoint()
@@ -138,7 +138,7 @@ class Uploads:
         """Add a last body, maybe empty, and make the upload a blob of the repository."""
         project_id, session = await self._session(principal, name, upload_id)
         check_order(session, chunk)
-        async with self._intake(session, keep_on_loss=False) as intake:
+        async with self._intake(session, keeps_parts=False) as intake:
             length = await intake.receive(chunks)
             check_length(chunk, length)
             done = await intake.finish(digest)
@@ -146,9 +146,7 @@ class Uploads:
                 kept = await self._database.write(self._commit, project_id, intake.session, done, digest)
             # From here on the bytes are the blob's, and an error must not take them away.
             intake.unsettled = True
-            if not kept:
-                await intake.discard()
-            await intake.tidy()
+            await asyncio.shield(intake.retire(blob_was_there=not kept))
 
     def _commit(
         self, conn: Connection, project_id: int, session: Session, done: Session, digest: Digest
@@ -212,7 +210,7 @@ class Uploads:
         return facts.project_id, session
 
     @asynccontextmanager
-    async def _intake(self, session: Session, *, keep_on_loss: bool) -> AsyncIterator[Intake]:
+    async def _intake(self, session: Session, *, keeps_parts: bool) -> AsyncIterator[Intake]:
         """An intake that is settled, whatever happens inside."""
         intake = Intake(
             self._database,
@@ -220,6 +218,7 @@ class Uploads:
             session,
             seal_key=self._seal_key,
             max_bytes=self._settings.max_blob_bytes,
+            keeps_parts=keeps_parts,
             clock=self._clock,
         )
         try:
@@ -227,7 +226,7 @@ class Uploads:
         except BaseException as error:
             lost = isinstance(error, ClientGone | asyncio.CancelledError)
             # Not even a shutdown may leave the claim behind.
-            await asyncio.shield(_settle(intake, keep=keep_on_loss and lost))
+            await asyncio.shield(_settle(intake, keep=lost))
             raise
 
 

@@ -1,0 +1,51 @@
+"""A registry in this process, once on each database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from tests.registry.registries import Registry, open_registry, settings_of
+
+from roadstead.db.tables import Base
+from roadstead.testing.postgres import PostgresServer
+
+Opener = Callable[..., AbstractAsyncContextManager[Registry]]
+
+
+@pytest.fixture(scope="session")
+def shared_postgres(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """One database for all tests here: to empty it is quicker than to make another."""
+    url = postgres_server.create_database(template=postgres_template)
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture
+def postgres_url(shared_postgres: str) -> str:
+    with psycopg.connect(shared_postgres, autocommit=True) as connection:
+        # No foreign keys to mind.
+        connection.execute("SET session_replication_role = replica")
+        for table in Base.metadata.tables:
+            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+    return shared_postgres
+
+
+@pytest.fixture
+async def registry(anyio_backend: str, database_url: str, tmp_path: Path) -> AsyncIterator[Registry]:
+    async with open_registry(settings_of(tmp_path / "data", database_url)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def registry_with(anyio_backend: str, sqlite_url: str, tmp_path: Path) -> Opener:
+    """A registry with other settings: `async with registry_with(registry={"max_blob_bytes": 10}) as registry`."""
+
+    def opener(**sections: dict[str, object]) -> AbstractAsyncContextManager[Registry]:
+        return open_registry(settings_of(tmp_path / "data", sqlite_url, **sections))
+
+    return opener
