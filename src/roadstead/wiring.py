@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
 from roadstead.config.settings import Settings
 from roadstead.db import migrations
@@ -28,7 +27,7 @@ from roadstead.identity.authentication import Authenticator
 from roadstead.identity.keys import KeyRing, upload_secret
 from roadstead.identity.passwords import PasswordHasher, generate_password, hash_password
 from roadstead.identity.queries import accounts_page
-from roadstead.identity.service import Users, create_account
+from roadstead.identity.service import UserExists, Users, create_account
 from roadstead.identity.tokens import TokenIssuer
 from roadstead.jobs.runner import JobHandler, JobRunner
 from roadstead.jobs.schedules import Every
@@ -229,7 +228,7 @@ async def _first_run(settings: Settings) -> FirstRun:
         password = given or generate_password()
         encoded = hash_password(password.encode())
         # Another replica may be doing the same: its password is then the one.
-        with suppress(IntegrityError):
+        with suppress(UserExists):
             await offline.database.write(_first_administrator, encoded, now=now_ms())
             return FirstRun(True, ADMIN, None if given else password)
         return FirstRun(created=False, admin_username=ADMIN, admin_password=None)
