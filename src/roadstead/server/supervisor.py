@@ -10,7 +10,7 @@ import multiprocessing
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableSequence, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
@@ -18,6 +18,7 @@ from types import FrameType
 import structlog
 
 from roadstead.config.settings import Settings
+from roadstead.server.accepting import Board
 from roadstead.server.worker import STARTUP_FAILED, AppFactory, Told, worker_main
 
 log = structlog.stdlib.get_logger("roadstead.server")
@@ -37,12 +38,20 @@ _LAST_GRACE = 2.0
 class Worker:
     """A spawned process and our ends of its two pipes."""
 
-    def __init__(self, settings: Settings, factory: AppFactory, sockets: Sequence[socket.socket]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        factory: AppFactory,
+        sockets: Sequence[socket.socket],
+        counts: MutableSequence[int],
+        place: int,
+    ) -> None:
+        self.place = place
         self.messages, theirs = _spawn.Pipe(duplex=False)
         their_lifeline, self._lifeline = _spawn.Pipe(duplex=False)
         self.process: SpawnProcess = _spawn.Process(
             target=worker_main,
-            args=(settings, factory, list(sockets), theirs, their_lifeline),
+            args=(settings, factory, list(sockets), theirs, their_lifeline, Board(counts, place)),
             name="roadstead-worker",
         )
         self.born = time.monotonic()
@@ -88,6 +97,8 @@ class Supervisor:
         self._ready = ready
         self._draining = draining
         self._workers: list[Worker] = []
+        # A restart has the old and the new at once.
+        self._counts: MutableSequence[int] = _spawn.RawArray("i", [-1] * (2 * count))
         self._was_ready = False
         self._deaths = 0
         self._next_start = 0.0
@@ -136,7 +147,12 @@ class Supervisor:
         if missing <= 0 or time.monotonic() < self._next_start:
             return
         for _ in range(missing):
-            self._workers.append(Worker(self._settings, self._factory, self._sockets))
+            self._add_worker()
+
+    def _add_worker(self) -> None:
+        taken = {worker.place for worker in self._workers}
+        place = next((place for place in range(len(self._counts)) if place not in taken), 0)
+        self._workers.append(Worker(self._settings, self._factory, self._sockets, self._counts, place))
 
     def _wait(self, alarm: socket.socket) -> None:
         sources: list[Connection | int | socket.socket] = [alarm]
@@ -187,6 +203,8 @@ class Supervisor:
 
     def _mourn(self, worker: Worker) -> None:
         self._workers.remove(worker)
+        # Nobody shall leave connections to the dead.
+        Board(self._counts, worker.place).leave()
         code = worker.bury()
         if worker.retiring or self._stops:
             return
@@ -207,7 +225,7 @@ class Supervisor:
             log.info("server.restarting", workers=self._count)
             # The new ones retire the old ones as they become ready.
             for _ in range(self._count):
-                self._workers.append(Worker(self._settings, self._factory, self._sockets))
+                self._add_worker()
         if self._stops and self._kill_at is None:
             self._stop()
         if self._stops > 1:

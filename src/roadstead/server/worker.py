@@ -21,6 +21,7 @@ import uvicorn
 
 from roadstead.config.settings import Settings
 from roadstead.errors import RoadsteadError
+from roadstead.server.accepting import Acceptor, Board
 from roadstead.server.limits import Limits
 from roadstead.server.protocol import GuardedProtocol
 from roadstead.server.proxies import TrustedProxies
@@ -83,17 +84,51 @@ class GuardedConfig(uvicorn.Config):
 class WorkerServer(uvicorn.Server):
     """Serves until told to stop, finishes what was begun, and says how that goes."""
 
-    def __init__(self, config: GuardedConfig, tell: Callable[[Told], None], *, supervised: bool) -> None:
+    def __init__(
+        self, config: GuardedConfig, tell: Callable[[Told], None], *, board: Board | None = None
+    ) -> None:
         super().__init__(config)
         self._tell = tell
-        self._supervised = supervised
+        # There when other workers accept from the same sockets.
+        self._board = board
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        if self._board is None:
+            await super().startup(sockets)
+        else:
+            await super().startup([])
+            self._accept(sockets or [], self._board)
         if self.started:
             # The date header would be missing until the first tick.
             await self.on_tick(0)
             self._tell(Told("ready"))
+
+    def _accept(self, sockets: list[socket.socket], board: Board) -> None:
+        """What uvicorn's startup does with sockets, but sharing with the other workers."""
+        config = self.config
+        assert isinstance(config, GuardedConfig)  # noqa: S101 - given to the constructor
+
+        def protocol() -> asyncio.Protocol:
+            return GuardedProtocol(
+                config=config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+
+        for listener in sockets:
+            acceptor = Acceptor(
+                listener,
+                protocol,
+                board,
+                held=lambda: len(self.server_state.connections),
+                context=config.ssl if isinstance(config.ssl, ssl.SSLContext) else None,
+                handshake_timeout=config.limits.header_timeout,
+            )
+            acceptor.start()
+            self.servers.append(acceptor)  # type: ignore[arg-type]  # closed like one of asyncio's
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._board is not None and not self.should_exit:
+            self._board.post(len(self.server_state.connections))
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._tell(Told("draining", len(self.server_state.tasks)))
@@ -107,7 +142,7 @@ class WorkerServer(uvicorn.Server):
         handlers: dict[int, Callable[[int, FrameType | None], None]] = {
             signal.SIGTERM: self.handle_exit,
             # Ctrl-C reaches the whole process group; for a worker, stopping is the supervisor's to say.
-            signal.SIGINT: (lambda *_: None) if self._supervised else self.handle_exit,
+            signal.SIGINT: self.handle_exit if self._board is None else (lambda *_: None),
             signal.SIGHUP: self.handle_hangup,
         }
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
@@ -142,11 +177,11 @@ def run_server(
     sockets: list[socket.socket],
     tell: Callable[[Told], None],
     *,
-    supervised: bool = False,
+    board: Board | None = None,
 ) -> int:
-    """Serve in this process and thread; returns the exit code."""
+    """Serve in this process and thread; returns the exit code.  `board` is there for one of several workers."""
     config = GuardedConfig(partial(wrapped, factory, settings), settings)
-    server = WorkerServer(config, tell, supervised=supervised)
+    server = WorkerServer(config, tell, board=board)
     try:
         server.run(sockets)
     except RoadsteadError as error:
@@ -163,12 +198,13 @@ def run_server(
     return 0
 
 
-def worker_main(
+def worker_main(  # noqa: PLR0917 - spawned with positions only
     settings: Settings,
     factory: AppFactory,
     sockets: list[socket.socket],
     supervisor: Connection,
     lifeline: Connection,
+    board: Board,
 ) -> None:
     """Where a spawned worker begins.  `lifeline` ends when the supervisor does, however it dies."""
     logs.configure(settings.log)
@@ -181,7 +217,7 @@ def worker_main(
         with contextlib.suppress(OSError):
             supervisor.send(told)
 
-    code = run_server(settings, factory, sockets, tell, supervised=True)
+    code = run_server(settings, factory, sockets, tell, board=board)
     # Threads that still work for cancelled requests must not hold the process.
     os._exit(code)
 
