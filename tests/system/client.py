@@ -98,7 +98,9 @@ class Client:
         """
         try:
             async with asyncio.timeout(patience):
-                answer = await self._exchange(method, target, body, dict(headers or {}), length=length, sink=sink)
+                answer = await self._exchange(
+                    method, target, body, dict(headers or {}), length=length, sink=sink
+                )
         except TimeoutError:
             self.close()
             raise Hung(f"{method} {target}") from None

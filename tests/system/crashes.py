@@ -217,7 +217,9 @@ class Crashes:
                 answer = await client.request("HEAD", f"/v2/{repository}/manifests/{tag}")
                 digest = answer.get("docker-content-digest") or ""
                 if answer.status != 200 or digest not in ledger.contested[repository, tag]:
-                    ledger.violation(f"{repository}:{tag} is at {digest}, which nobody pushed ({answer.status})")
+                    ledger.violation(
+                        f"{repository}:{tag} is at {digest}, which nobody pushed ({answer.status})"
+                    )
 
     async def _signed_in(self) -> Client:
         client = Client(self._server.host, self._server.port)
@@ -271,5 +273,3 @@ def kind_has_power_cut(kind: Kind) -> bool:
 def _after(moments: Sequence[int], expected: int) -> tuple[int, int]:
     first = moments[-1] if moments else 10
     return first, max(first, int(expected * 0.9))
-
-

@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.system.client import SIGNED_IN, Client
 from tests.system.content import Content
@@ -19,7 +20,7 @@ REPOSITORY = "library/crowd"
 BIG = Content(900, 32 * MIB)
 SMALL = Content(901, 4096)
 # Short, so that a test can wait for them; the order of a request's life.
-DEADLINES = {
+DEADLINES: dict[str, Any] = {
     "http__header_timeout": 6,
     "http__body_grace": 6,
     "http__min_body_rate": 4096,
@@ -81,7 +82,9 @@ class Crowd:
             async with Client(self.server.host, self.server.port, SIGNED_IN) as client:
                 answer = await client.request("POST", f"/v2/{REPOSITORY}/blobs/uploads/", b"")
             head = f"PATCH {answer['location']} HTTP/1.1\r\n"
-        head += f"Host: {self.server.address}\r\nAuthorization: {SIGNED_IN}\r\nContent-Length: 1000000\r\n\r\n"
+        head += (
+            f"Host: {self.server.address}\r\nAuthorization: {SIGNED_IN}\r\nContent-Length: 1000000\r\n\r\n"
+        )
         await loop.sock_sendall(sock, head.encode() + bytes(8000))
         self._ended(await loop.sock_recv(sock, 65536))
 

@@ -46,7 +46,7 @@ class Inside:
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         if self._url:
             with psycopg.connect(self._url) as connection:
-                return connection.execute(statement).fetchall()  # type: ignore[call-overload,no-any-return]  # our own text
+                return connection.execute(statement).fetchall()
         with self._sqlite() as connection:
             return connection.execute(statement).fetchall()
 
@@ -67,7 +67,7 @@ class Inside:
         statement = f"UPDATE schedules SET next_at = 0 WHERE name = '{schedule}'"
         if self._url:
             with psycopg.connect(self._url) as connection:
-                connection.execute(statement)  # type: ignore[call-overload]  # our own text
+                connection.execute(statement)
             return
         with self._sqlite() as connection:
             connection.execute(statement)
@@ -80,11 +80,15 @@ class Inside:
 
     def files(self) -> dict[str, int]:
         """Every file there is, by its key, with its size."""
-        return {
-            file.name: file.stat().st_size
-            for shard in sorted(self.blobs.iterdir())
-            for file in shard.iterdir()
-        } if self.blobs.exists() else {}
+        return (
+            {
+                file.name: file.stat().st_size
+                for shard in sorted(self.blobs.iterdir())
+                for file in shard.iterdir()
+            }
+            if self.blobs.exists()
+            else {}
+        )
 
     def inventory(self) -> Inventory:
         tables = [name for (name,) in self.rows(_TABLES_POSTGRESQL if self._url else _TABLES_SQLITE)]
@@ -99,12 +103,19 @@ class Inside:
 
     def broken_promises(self) -> list[str]:
         """Every row whose bytes are not there, whole and right, in words."""
-        return [*self._wrong_blobs(), *self._wrong_manifests(), *self._wrong_uploads(), *self._wrong_database()]
+        return [
+            *self._wrong_blobs(),
+            *self._wrong_manifests(),
+            *self._wrong_uploads(),
+            *self._wrong_database(),
+        ]
 
     def orphans(self) -> dict[str, int]:
         """Files that no row names, with their sizes: what a sweep would collect."""
         named = {key for (key,) in self.rows("SELECT storage_key FROM blobs")}
-        named |= {key for (key,) in self.rows("SELECT storage_key FROM uploads WHERE storage_key IS NOT NULL")}
+        named |= {
+            key for (key,) in self.rows("SELECT storage_key FROM uploads WHERE storage_key IS NOT NULL")
+        }
         return {key: size for key, size in self.files().items() if key not in named}
 
     def _wrong_blobs(self) -> Iterator[str]:

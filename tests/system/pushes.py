@@ -146,9 +146,9 @@ class Pusher:
         ends = [content.size]
         if style is Style.CHUNKED:
             parts = self._rng.randint(2, 4)
-            ends = [
-                offset + (content.size - offset) * part // parts for part in range(1, parts)
-            ] + [content.size]
+            ends = [offset + (content.size - offset) * part // parts for part in range(1, parts)] + [
+                content.size
+            ]
         last_by_put = style is Style.POST_PUT or (style is Style.CHUNKED and self._rng.random() < 0.5)
         for end in ends[:-1] if last_by_put else ends:
             if end == offset:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.system.client import SIGNED_IN
@@ -21,13 +22,19 @@ pytestmark = pytest.mark.timeout(300)
 REPOSITORY = "library/bad"
 BLOB = Content(700, 5000)
 UPLOADS = f"/v2/{REPOSITORY}/blobs/uploads/"
+# The server need not wait for another request, nor we for another answer.
+CLOSE = "Connection: close"
 # The next server's words, should it believe in a second request.
 SMUGGLED = b"GET /v2/library/smuggled/tags/list HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningRegistry]:
-    settings = {"http__header_timeout": 3, "http__body_grace": 3, "http__keep_alive_timeout": 4}
+    settings: dict[str, Any] = {
+        "http__header_timeout": 3,
+        "http__body_grace": 3,
+        "http__keep_alive_timeout": 4,
+    }
     with registry(tmp_path_factory.mktemp("bad"), workers=1, **settings) as running:
         # The repository, and the connection pools, are there before anything is counted.
         assert _speak(running, _request("POST", f"{UPLOADS}?digest={BLOB.digest}", BLOB.data())) == [201]
@@ -53,16 +60,26 @@ def _same(one: Inventory, other: Inventory) -> bool:
 
 
 def _request(method: str, target: str, body: bytes = b"", *lines: str) -> bytes:
-    head = [f"{method} {target} HTTP/1.1", "Host: registry", f"Authorization: {SIGNED_IN}", *lines]
+    head = [
+        f"{method} {target} HTTP/1.1",
+        "Host: registry",
+        f"Authorization: {SIGNED_IN}",
+        *(lines or [CLOSE]),
+    ]
     if not any(line.lower().startswith(("content-length", "transfer-encoding")) for line in lines):
         head.append(f"Content-Length: {len(body)}")
     return ("\r\n".join(head) + "\r\n\r\n").encode("latin-1") + body
 
 
-def _speak(server: RunningRegistry, data: bytes, *, patience: float = 30, half_close: bool = False) -> list[int]:
+def _speak(
+    server: RunningRegistry, data: bytes, *, patience: float = 30, half_close: bool = False
+) -> list[int]:
     """Send, and return the statuses that come back until the server closes or has answered and falls silent."""
     received = b""
-    with socket.create_connection((server.host, server.port), timeout=patience) as sock, suppress(ConnectionError):
+    with (
+        socket.create_connection((server.host, server.port), timeout=patience) as sock,
+        suppress(ConnectionError),
+    ):
         with suppress(ConnectionError):
             sock.sendall(data)
         if half_close:
@@ -110,7 +127,10 @@ def test_a_client_that_vanishes_in_an_upload_leaves_what_can_be_resumed_or_cance
 ) -> None:
     location = _upload(server)
     data = bytes(300_000)
-    assert _speak(server, _request("PATCH", location, data, "Content-Length: 2000000"), half_close=True) == []
+    assert _speak(server, _request("PATCH", location, data, "Content-Length: 2000000"), half_close=True) in (
+        [],
+        [400],
+    )
     status = _speak(server, _request("GET", location))
     assert status == [204]
     assert _speak(server, _request("DELETE", location)) == [204]
@@ -129,7 +149,8 @@ def test_a_client_that_vanishes_in_a_download_is_forgotten(server: RunningRegist
 # Each of them with the statuses that may answer it.  None at all is a cut.
 LIES = {
     "more than it sends": (["Content-Length: 6000"], BLOB.data(), {400, 408}),
-    "less than it sends": (["Content-Length: 4000"], BLOB.data(), {400}),
+    # What is left over is no request, nor a method that anybody knows.
+    "less than it sends": (["Content-Length: 4000"], BLOB.data(), {400, 501}),
     "two lengths": (["Content-Length: 5000", "Content-Length: 4999"], BLOB.data(), {400}),
     "a negative length": (["Content-Length: -1"], BLOB.data(), {400}),
     "a signed length": (["Content-Length: +5000"], BLOB.data(), {400}),
@@ -168,7 +189,7 @@ RANGES = {
     "0-99999999999999999999999999": {400, 416},
     "bytes 0-4999/5000": {400, 416, 202},
     "0-4999, 0-4999": {400, 416},
-    "٠-4999": {400, 416},
+    "\u0660-4999": {400, 416},
 }
 
 
@@ -179,12 +200,14 @@ def test_a_lie_about_the_range_is_refused_and_nothing_of_it_is_kept(
 ) -> None:
     location = _upload(server)
     sent = claim.encode().decode("latin-1")
-    statuses = _speak(server, _request("PATCH", location, BLOB.data(), f"Content-Range: {sent}"))
+    statuses = _speak(server, _request("PATCH", location, BLOB.data(), f"Content-Range: {sent}", CLOSE))
     assert len(statuses) == 1
     assert statuses[0] in RANGES[claim]
     if statuses != [202]:
         # It stands where it stood, and goes on.
-        assert _speak(server, _request("PATCH", location, BLOB.data(), "Content-Range: 0-4999")) == [202]
+        assert _speak(server, _request("PATCH", location, BLOB.data(), "Content-Range: 0-4999", CLOSE)) == [
+            202
+        ]
     assert _speak(server, _request("DELETE", location)) == [204]
 
 
@@ -240,6 +263,5 @@ def test_the_folder_of_the_blobs_holds_nothing_but_blobs(server: RunningRegistry
     inside = Inside(server.data)
     names = {path.name for path in inside.blobs.rglob("*") if path.is_file()}
     assert names == set(inside.files())
-    assert {path.name for path in Path(server.data).iterdir()} <= {
-        "blobs", "roadstead.db", "roadstead.db-wal", "roadstead.db-shm", "roadstead.db-lock",
-    } | {path.name for path in Path(server.data).iterdir() if path.name.startswith("roadstead.db")}  # fmt: skip
+    others = {path.name for path in Path(server.data).iterdir()} - {"blobs"}
+    assert all(name.startswith("roadstead.db") for name in others), others

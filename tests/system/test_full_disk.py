@@ -95,13 +95,16 @@ async def test_a_full_disk_refuses_pushes_and_serves_pulls_and_recovers(
         assert inside.broken_promises() == []
         # Room again: no restart is needed.
         filler.unlink()
-        inside.path(inside.rows("SELECT storage_key FROM blobs LIMIT 1")[0][0]).stat()
-        subprocess.run(["mount", "-o", f"remount,size={4 * ROOM}", str(small_disk)], check=True)
+        _enlarge(small_disk)
         for number, style in enumerate(("POST", "PATCH", "PUT")):
             assert (await _push(client, Content(691 + number, 5 * MIB), style)).status == 201
     assert inside.broken_promises() == []
     # Refused bytes were not kept.
     assert inside.orphans() == {}
+
+
+def _enlarge(folder: Path) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={4 * ROOM}", str(folder)], check=True)
 
 
 def _fill(filler: Path) -> None:

@@ -42,15 +42,20 @@ async def server(
 
 def _manifest(number: int, *, entries: int, size: int) -> bytes:
     """A manifest of exactly `size` bytes that names a config we hold and `entries` layers that we do not."""
-    config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": CONFIG.digest, "size": CONFIG.size}
+    config = {
+        "mediaType": "application/vnd.oci.image.config.v1+json",
+        "digest": CONFIG.digest,
+        "size": CONFIG.size,
+    }
     layer = "application/vnd.oci.image.layer.v1.tar"
     layers = [
-        {"mediaType": layer, "digest": f"sha256:{number:032x}{entry:032x}", "size": 1} for entry in range(entries)
+        {"mediaType": layer, "digest": f"sha256:{number:032x}{entry:032x}", "size": 1}
+        for entry in range(entries)
     ]
     document = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": layers}
     document["annotations"] = {"note": f"{number:08d}"}
     text = json.dumps(document, separators=(",", ":"))
-    return text.replace(f"{number:08d}\"", f"{number:08d}{'x' * (size - len(text))}\"", 1).encode()
+    return text.replace(f'{number:08d}"', f'{number:08d}{"x" * (size - len(text))}"', 1).encode()
 
 
 async def _put_all(server: RunningRegistry, payloads: list[bytes], *, chunked: bool) -> list[int]:
@@ -81,7 +86,9 @@ async def test_d1_a_hundred_manifests_of_many_parts_take_bounded_memory(server: 
     assert memory.growth < 700 * MIB, memory.growth / MIB
 
 
-async def test_d1_manifests_beyond_the_limit_are_refused_before_they_are_read(server: RunningRegistry) -> None:
+async def test_d1_manifests_beyond_the_limit_are_refused_before_they_are_read(
+    server: RunningRegistry,
+) -> None:
     payload = _manifest(0, entries=0, size=LIMIT + 1)
     async with watched_memory(server, every=0.02) as memory:
         for chunked in (False, True):
