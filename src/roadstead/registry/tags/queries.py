@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, Row, Table, bindparam, delete, select
+from sqlalchemy import Connection, Row, Table, bindparam, delete, func, literal_column, select
 
 from roadstead.db.database import PreparedQuery
 from roadstead.db.insert import upsert
@@ -16,12 +16,16 @@ TAGS: Table = Tag.__table__  # type: ignore[assignment]  # declared as FromClaus
 
 # Access facts, then the repository's id.
 REPOSITORY = PreparedQuery(with_access(REPOSITORIES.c.id, source=repository_source()))
-PAGE = PreparedQuery(
+_NAMES = (
     select(TAGS.c.name)
     .where(TAGS.c.repository_id == bindparam("repository_id"), TAGS.c.name > bindparam("after"))
     .order_by(TAGS.c.name)
     .limit(bindparam("limit"))
+    .subquery()
 )
+# A page of names in one value, commas between them: a row for each would cost more than all the rest.
+SEPARATOR = ","
+PAGE = PreparedQuery(select(func.aggregate_strings(_NAMES.c.name, literal_column(f"'{SEPARATOR}'"))))
 
 _TAG = select(TAGS.c.manifest_id).where(
     TAGS.c.repository_id == bindparam("repository_id"), TAGS.c.name == bindparam("name")

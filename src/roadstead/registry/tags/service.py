@@ -36,7 +36,7 @@ class Tags:
         repository = row[WIDTH]
         if repository is None:
             raise RepositoryHidden(name)
-        rows = await self._database.all(
+        found = await self._database.first(
             queries.PAGE,
             {
                 "repository_id": repository,
@@ -45,5 +45,7 @@ class Tags:
                 "limit": page.limit + 1,
             },
         )
-        names = [tag for (tag,) in rows]
+        joined: str | None = None if found is None else found[0]
+        # Databases do not promise the order in which they join.
+        names = sorted(joined.split(queries.SEPARATOR)) if joined else []
         return TagPage(names[: page.limit], more=len(names) > page.limit)
