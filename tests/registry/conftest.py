@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -42,10 +44,12 @@ async def registry(anyio_backend: str, database_url: str, tmp_path: Path) -> Asy
 
 
 @pytest.fixture
-def registry_with(anyio_backend: str, sqlite_url: str, tmp_path: Path) -> Opener:
-    """A registry with other settings: `async with registry_with(registry={"max_blob_bytes": 10}) as registry`."""
+def registry_with(anyio_backend: str, sqlite_template: Path, tmp_path: Path) -> Opener:
+    """Opens registries with other settings than the default ones, each with a database of its own."""
 
     def opener(**sections: dict[str, object]) -> AbstractAsyncContextManager[Registry]:
-        return open_registry(settings_of(tmp_path / "data", sqlite_url, **sections))
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        shutil.copy(sqlite_template, folder / "roadstead.db")
+        return open_registry(settings_of(folder, f"sqlite:///{folder / 'roadstead.db'}", **sections))
 
     return opener

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from sqlalchemy import (
@@ -68,14 +69,14 @@ _READABLE_LINK = (
     .where(BLOBS.c.digest == bindparam("digest"), _MAY_READ)
     .limit(1)
 )
-_READABLE_LINK_IN = _READABLE_LINK.where(
-    PROJECTS.c.name == bindparam("project"), REPOSITORIES.c.path == bindparam("path")
-)
+_READABLE_LINK_IN_PROJECT = _READABLE_LINK.where(PROJECTS.c.name == bindparam("project"))
+_READABLE_LINK_IN = _READABLE_LINK_IN_PROJECT.where(REPOSITORIES.c.path == bindparam("path"))
 
 _LINKED = (
     select(BLOBS.c.id, BLOBS.c.size)
     .join(LINKS, LINKS.c.blob_id == BLOBS.c.id)
     .where(LINKS.c.repository_id == bindparam("repository_id"), BLOBS.c.digest == bindparam("digest"))
+    .with_for_update(of=LINKS)
 )
 _USERS_IN_REPOSITORY = (
     select(MANIFESTS.c.digest)
@@ -97,6 +98,16 @@ def _hold(count: int) -> PreparedStatement:
         .where(BLOBS.c.id.in_(slots(count)), BLOBS.c.unreferenced_since.is_not(None))
         .values(unreferenced_since=null())
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where to look for a blob to mount: everywhere, in a project, or in one repository of it; and as whom."""
+
+    project: str | None
+    path: str | None
+    user_id: int | None
+    admin: bool
 
 
 def blob_id(conn: Connection, digest: str) -> int | None:
@@ -135,18 +146,24 @@ def promise_blob(conn: Connection, blob_id: int, *, now: int) -> bool:
     return _PROMISE.run(conn, {"blob_id": blob_id, "now": now}) > 0
 
 
-def readable_blob(
-    conn: Connection, digest: str, *, user_id: int | None, admin: bool, source: tuple[str, str] | None
-) -> int | None:
-    """The blob's id if the user may pull it from `source` (project, path), or, with None, from anywhere."""
-    statement, values = _READABLE_LINK, {"digest": digest, "user_id": user_id, "admin": admin}
-    if source is not None:
-        statement, values = _READABLE_LINK_IN, {**values, "project": source[0], "path": source[1]}
+def readable_blob(conn: Connection, digest: str, source: Source) -> int | None:
+    """The blob's id if the user of `source` may pull it from there."""
+    statement = _READABLE_LINK
+    values: dict[str, object] = {"digest": digest, "user_id": source.user_id, "admin": source.admin}
+    if source.project is not None:
+        statement = _READABLE_LINK_IN_PROJECT
+        values["project"] = source.project
+        if source.path is not None:
+            statement = _READABLE_LINK_IN
+            values["path"] = source.path
     return conn.execute(statement, values).scalar_one_or_none()
 
 
 def linked_blob(conn: Connection, repository_id: int, digest: str) -> Row[int, int] | None:
-    """`(id, size)` of the blob, if the repository may serve it."""
+    """`(id, size)` of the blob, if the repository may serve it.
+
+    Waits for manifests that are being pushed with it, and makes later ones wait: see `linked_blobs`.
+    """
     return conn.execute(_LINKED, {"repository_id": repository_id, "digest": digest}).one_or_none()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -90,15 +90,35 @@ class Blobs:
         """
         project_id = await self._projects.require(principal, name, Action.PUSH)
         facts = await self._projects.facts(principal, name.project)
-        return await self._database.write(
-            self._mount,
-            project_id,
-            name.path,
-            str(digest),
-            source,
-            user_id=principal.user_id,
-            admin=facts.admin,
-        )
+        sources = self._sources(principal, name, source, admin=facts.admin)
+        return await self._database.write(self._mount, project_id, name.path, str(digest), sources)
+
+    def _sources(
+        self, principal: Principal, target: RepositoryName, wanted: RepositoryName | None, *, admin: bool
+    ) -> Sequence[queries.Source]:
+        """Where to look for the blob, and as whom.
+
+        A token is worth what it names: beyond that there are the target's own project, where its holder
+        pushes, and what everybody may pull.
+        """
+        place = (None, None) if wanted is None else (wanted.project, wanted.path)
+        whole = queries.Source(*place, user_id=principal.user_id, admin=admin)
+        if principal.scopes is None:
+            return [whole]
+        if wanted is not None:
+            if not principal.limits(wanted.full, Action.PULL) or wanted.project == target.project:
+                return [whole]
+            named = []
+        else:
+            named = [
+                replace(whole, project=project, path=path)
+                for project, slash, path in (name.partition("/") for name in principal.scopes)
+                if slash and not principal.limits(f"{project}/{path}", Action.PULL)
+            ]
+            named.append(replace(whole, project=target.project))
+        if self._projects.anonymous_pull:
+            named.append(replace(whole, user_id=None, admin=False))
+        return named
 
     def _mount(
         self,
@@ -106,13 +126,10 @@ class Blobs:
         project_id: int,
         path: str,
         digest: str,
-        source: RepositoryName | None,
-        *,
-        user_id: int | None,
-        admin: bool,
+        sources: Sequence[queries.Source],
     ) -> bool:
-        place = None if source is None else (source.project, source.path)
-        blob_id = queries.readable_blob(conn, digest, user_id=user_id, admin=admin, source=place)
+        found = (queries.readable_blob(conn, digest, source) for source in sources)
+        blob_id = next((blob_id for blob_id in found if blob_id is not None), None)
         if blob_id is None:
             return False
         now = self._clock()
@@ -133,7 +150,6 @@ class Blobs:
         if repository is None or found is None:
             raise blob_unknown(digest)
         check_all(self._gates, conn, Attempt(Deed.DELETE_BLOB, project_id, repository, str(digest)))
-        queries.lock_blobs(conn, [found.id])
         user = queries.manifest_using(conn, repository, found.id)
         if user is not None:
             raise Unsupported(

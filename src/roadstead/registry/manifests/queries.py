@@ -66,6 +66,7 @@ def _linked(count: int) -> PreparedStatement:
         select(BLOBS.c.digest, BLOBS.c.id)
         .join(LINKS, LINKS.c.blob_id == BLOBS.c.id)
         .where(LINKS.c.repository_id == bindparam("repository_id"), BLOBS.c.digest.in_(slots(count)))
+        .with_for_update(of=LINKS, key_share=True, read=True)
     )
 
 
@@ -130,7 +131,10 @@ def insert_references(
 
 
 def linked_blobs(conn: Connection, repository_id: int, digests: Collection[str]) -> dict[str, int]:
-    """Those of `digests` that are blobs the repository may serve, with their ids."""
+    """Those of `digests` that are blobs the repository may serve, with their ids.
+
+    They stay so until the transaction ends: whoever would take one out of the repository waits.
+    """
     found: dict[str, int] = {}
     for some in batches(digests):
         rows = _linked(len(some)).all(conn, {"repository_id": repository_id, **numbered(some)})
