@@ -136,8 +136,9 @@ class Crashes:
 
     def _content(self, most: int) -> Content:
         self._seeds += 1
-        # Many small ones, a few as large as may be, and now and then nothing at all.
-        size = 0 if self._rng.random() < 0.02 else int(2 + (most - 2) * self._rng.random() ** 3)
+        # Many small ones, a few as large as may be, and now and then nothing at all.  Never so small that a part
+        # of it is a single byte: the protocol says `0-0` of one byte and of none.
+        size = 0 if self._rng.random() < 0.02 else int(100 + (most - 100) * self._rng.random() ** 3)
         return Content(self._seeds, size, "sha512" if self._rng.random() < 0.1 else "sha256")
 
     async def _chaos(self, result: Round, work: asyncio.Task[None], kills: int) -> None:

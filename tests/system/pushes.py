@@ -133,7 +133,7 @@ class Pusher:
         if answer.status != 204:
             self._fail(f"status of an upload: {answer.status} {answer.body!r}")
         last = int(answer["range"].partition("-")[2])
-        # "0-0" is none of it: no client here sends a single byte.
+        # "0-0" is none of it, or one byte, which no client here sends alone.
         offset = last + 1 if last else 0
         if not begun.acknowledged <= offset <= begun.sent:
             self._fail(f"an upload stands at {offset}: {begun}")

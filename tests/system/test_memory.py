@@ -74,8 +74,8 @@ async def test_d1_a_hundred_large_manifests_at_once_take_bounded_memory(server: 
     async with watched_memory(server, every=0.02) as memory:
         statuses = await _put_all(server, payloads, chunked=False)
     assert set(statuses) <= {201, 503}, statuses
-    # Their own bytes, and as much again for reading them.
-    assert memory.growth < 2 * PARALLEL * LIMIT, memory.growth / MIB
+    # Their own bytes, which all wait at once, and half as much again for the few that are read and written.
+    assert memory.growth < 1.75 * PARALLEL * LIMIT, memory.growth / MIB
 
 
 async def test_d1_a_hundred_manifests_of_many_parts_take_bounded_memory(server: RunningRegistry) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
@@ -36,6 +37,9 @@ UNTAGGED = "tag.deleted"
 
 # Larger manifests are parsed in a thread, so that nobody else waits for them.
 PARSED_INLINE = 64 * 1024
+# So many of those are parsed and written at once by one process.  In hand, each of them costs several times its
+# size; the others wait with their bytes alone.
+LARGE_AT_ONCE = 4
 
 Validation = Literal["all", "blobs", "none"]
 
@@ -90,6 +94,7 @@ class Manifests:
         self._pulls = pulls
         self._validation = validation
         self._clock = clock
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def pull(
         self,
@@ -171,19 +176,19 @@ class Manifests:
         else:
             digest = Digest.of(payload)
             tags = (reference, *tags)
-        manifest = await self._parse(payload, content_type)
-        row = queries.NewManifest(
-            digest=str(digest),
-            media_type=manifest.media_type,
-            artifact_type=manifest.artifact_type,
-            subject_digest=None if manifest.subject is None else str(manifest.subject.digest),
-            payload=payload,
-        )
-        push = _Push(row, manifest, tuple(dict.fromkeys(tags)), principal.username)
-        await self._database.write(self._push, project_id, name.path, push)
-        return PushedManifest(
-            digest, None if manifest.subject is None else manifest.subject.digest, push.tags
-        )
+        async with nullcontext() if len(payload) <= PARSED_INLINE else self._large:
+            manifest = await self._parse(payload, content_type)
+            subject = None if manifest.subject is None else manifest.subject.digest
+            row = queries.NewManifest(
+                digest=str(digest),
+                media_type=manifest.media_type,
+                artifact_type=manifest.artifact_type,
+                subject_digest=None if subject is None else str(subject),
+                payload=payload,
+            )
+            push = _Push(row, manifest, tuple(dict.fromkeys(tags)), principal.username)
+            await self._database.write(self._push, project_id, name.path, push)
+        return PushedManifest(digest, subject, push.tags)
 
     async def _parse(self, payload: bytes, content_type: str | None) -> Manifest:
         if len(payload) <= PARSED_INLINE:
