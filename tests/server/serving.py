@@ -95,7 +95,7 @@ class Serving:
         config = GuardedConfig(partial(wrapped, lambda _: app, settings), settings)
         config.limits = limits
         ready = threading.Event()
-        self.server = WorkerServer(config, lambda _: ready.set(), supervised=False)
+        self.server = WorkerServer(config, lambda _: ready.set())
         self._thread = threading.Thread(target=self.server.run, args=([self._listener],), daemon=True)
         self._thread.start()
         assert ready.wait(10)

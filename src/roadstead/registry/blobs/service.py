@@ -101,8 +101,12 @@ class Blobs:
         A token is worth what it names: beyond that there are the target's own project, where its holder
         pushes, and what everybody may pull.
         """
-        place = (None, None) if wanted is None else (wanted.project, wanted.path)
-        whole = queries.Source(*place, user_id=principal.user_id, admin=admin)
+        whole = queries.Source(
+            project=None if wanted is None else wanted.project,
+            path=None if wanted is None else wanted.path,
+            user_id=principal.user_id,
+            admin=admin,
+        )
         if principal.scopes is None:
             return [whole]
         if wanted is not None:
