@@ -64,8 +64,9 @@ class Call:
 
     @property
     def client(self) -> str:
+        """The client's address; a Unix socket's peer has none."""
         client = self.scope.get("client")
-        return client[0] if client else "local"
+        return client[0] if client else ""
 
     def header(self, name: bytes) -> str | None:
         """The value of a header that may come once; `name` in lower case."""

@@ -131,9 +131,11 @@ class RegistryApp:
         if found[0]:
             call.name = self._projects.name(found[0])
             call.parameter = found[1]
+        # A query that cannot be read is refused before anything is done.
+        query = call.query if call.scope["query_string"] else None
         reply = await endpoint(call)
-        if found[2] and call.scope["query_string"]:
-            namespace = call.query.get("ns")
+        if found[2] and query is not None:
+            namespace = query.get("ns")
             if namespace is not None and _NAMESPACE.fullmatch(namespace):
                 reply.headers.append((b"oci-namespace", namespace.encode()))
         return reply

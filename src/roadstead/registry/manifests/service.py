@@ -40,6 +40,8 @@ PARSED_INLINE = 64 * 1024
 # So many of those are parsed and written at once by one process.  In hand, each of them costs several times its
 # size; the others wait with their bytes alone.
 LARGE_AT_ONCE = 4
+# Indexes of which this process remembers what old clients get.
+MOST_DEFAULTS = 4096
 
 Validation = Literal["all", "blobs", "none"]
 
@@ -95,6 +97,8 @@ class Manifests:
         self._validation = validation
         self._clock = clock
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        # By the index's digest: bytes never change, and half a second goes into reading the largest.
+        self._defaults: dict[str, Digest | None] = {}
 
     async def pull(
         self,
@@ -113,7 +117,7 @@ class Manifests:
         found = await self._find(principal, name, reference, count=count)
         if isinstance(reference, Digest) or is_acceptable(accept, found.media_type):
             return found
-        child = default_child(found.payload) if found.media_type in INDEXES else None
+        child = await self._default_child(found) if found.media_type in INDEXES else None
         if child is not None:
             image = await self._find(principal, name, child, count=count)
             if is_acceptable(accept, image.media_type):
@@ -124,6 +128,18 @@ class Manifests:
             media_type=found.media_type,
             reference=str(reference),
         )
+
+    async def _default_child(self, index: FoundManifest) -> Digest | None:
+        if index.digest not in self._defaults:
+            if len(index.payload) <= PARSED_INLINE:
+                child = default_child(index.payload)
+            else:
+                async with self._large:
+                    child = await asyncio.to_thread(default_child, index.payload)
+            if len(self._defaults) >= MOST_DEFAULTS:
+                self._defaults.clear()
+            self._defaults[index.digest] = child
+        return self._defaults[index.digest]
 
     async def _find(
         self, principal: Principal, name: RepositoryName, reference: Tag | Digest, *, count: bool

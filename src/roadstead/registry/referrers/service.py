@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,13 @@ from roadstead.registry.referrers import queries
 
 # A list of referrers is itself a manifest: no page may outgrow what clients accept for one.
 MOST_BYTES = 3 * 1024 * 1024
+# More bytes of manifests than this are read in a thread, so that nobody else waits for them; and so many pages
+# of that kind at once, for each costs several times its size.
+READ_INLINE = 64 * 1024
+LARGE_AT_ONCE = 4
+
+# A manifest's id, digest, media type, artifact type and size.
+Row = tuple[int, str, str, str | None, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,7 @@ class Referrers:
     def __init__(self, database: Database, projects: Projects) -> None:
         self._database = database
         self._projects = projects
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def page(
         self,
@@ -64,26 +73,36 @@ class Referrers:
         self._projects.authorize(AccessFacts.of(rows[0]), principal, name, Action.PULL)
         found = [row[WIDTH:] for row in rows if row[WIDTH] is not None]
         shown = _fitting(found[: page.limit])
-        payloads = await self._database.read(queries.payloads, [row[0] for row in shown]) if shown else {}
-        descriptors = [
-            referrer_descriptor(
-                media_type=media_type,
-                digest=digest,
-                size=size,
-                artifact_type=kind,
-                annotations=_annotations(payloads[manifest]),
-            )
-            for manifest, digest, media_type, kind, size in shown
-            # Deleted between the two statements.
-            if manifest in payloads
-        ]
         more = bool(shown) and len(found) > len(shown)
-        return ReferrerPage(descriptors, shown[-1][1] if more else None)
+        return ReferrerPage(await self._described(shown), shown[-1][1] if more else None)
+
+    async def _described(self, rows: Sequence[Row]) -> Sequence[Mapping[str, object]]:
+        if not rows:
+            return []
+        ids = [row[0] for row in rows]
+        if sum(row[4] for row in rows) <= READ_INLINE:
+            return _descriptors(rows, await self._database.read(queries.payloads, ids))
+        async with self._large:
+            payloads = await self._database.read(queries.payloads, ids)
+            return await asyncio.to_thread(_descriptors, rows, payloads)
 
 
-def _fitting(
-    rows: Sequence[tuple[int, str, str, str | None, int]],
-) -> Sequence[tuple[int, str, str, str | None, int]]:
+def _descriptors(rows: Sequence[Row], payloads: Mapping[int, bytes]) -> Sequence[Mapping[str, object]]:
+    return [
+        referrer_descriptor(
+            media_type=media_type,
+            digest=digest,
+            size=size,
+            artifact_type=kind,
+            annotations=_annotations(payloads[manifest]),
+        )
+        for manifest, digest, media_type, kind, size in rows
+        # Deleted between the two statements.
+        if manifest in payloads
+    ]
+
+
+def _fitting(rows: Sequence[Row]) -> Sequence[Row]:
     """As many as fit into a page; one at least.  A descriptor is never larger than its manifest and a little."""
     size = 0
     for count, row in enumerate(rows):
