@@ -126,3 +126,34 @@ async def test_a_password_is_in_no_error() -> None:
             await attempt
         assert "hunter2" not in "".join(traceback.format_exception(refusal.value))
     await database.close()
+
+
+async def test_connections_that_were_idle_for_too_long_are_replaced(
+    postgres_url: str, postgres_server: PostgresServer
+) -> None:
+    name = sql.Identifier(postgres_url.partition("?")[0].rpartition("/")[2])
+    await asyncio.to_thread(
+        postgres_server.execute,
+        sql.SQL("ALTER DATABASE {} SET idle_session_timeout = '100ms'").format(name),
+    )
+    database = open_database(postgres_url, pool_size=5, pool_timeout=10)
+    for _ in range(2):
+        assert await database.first(BY_NAME, {"name": "x"}) is None
+        assert await database.read(one) == 1
+        assert await database.write(one) == 1
+        await asyncio.sleep(0.4)
+    await database.close()
+
+
+async def test_a_statement_that_the_server_gave_up_is_worth_another_try(
+    postgres_url: str, postgres_server: PostgresServer
+) -> None:
+    name = sql.Identifier(postgres_url.partition("?")[0].rpartition("/")[2])
+    await asyncio.to_thread(
+        postgres_server.execute, sql.SQL("ALTER DATABASE {} SET statement_timeout = '100ms'").format(name)
+    )
+    database = open_database(postgres_url, pool_size=5, pool_timeout=10)
+    with pytest.raises(Unavailable, match="57014") as refusal:
+        await database.write(lambda conn: conn.execute(text("SELECT pg_sleep(5)")).all())
+    assert refusal.value.retry_after
+    await database.close()

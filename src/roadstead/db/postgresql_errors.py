@@ -24,6 +24,11 @@ _CONNECTION_LOST = (
     errors.AdminShutdown,
     errors.CrashShutdown,
     errors.CannotConnectNow,
+    # The server ended a connection because nobody used it for a while, or because the database goes away.
+    errors.IdleSessionTimeout,
+    errors.IdleInTransactionSessionTimeout,
+    errors.TransactionTimeout,
+    errors.DatabaseDropped,
 )
 
 
@@ -84,6 +89,13 @@ def explain(error: BaseException | None) -> RoadsteadError | None:  # noqa: PLR0
             return Unavailable(
                 "the connection to PostgreSQL is lost, or cannot be made",
                 remedy="Check that the server runs and `database.url` names it.",
+                retry_after=2,
+            )
+        case psycopg.OperationalError():
+            # What an operator set or the machine ran out of: a time-out, memory, a disk that fails.
+            return Unavailable(
+                f"PostgreSQL could not do it (SQLSTATE {error.sqlstate})",
+                remedy="Try again. If this lasts, look at PostgreSQL's log.",
                 retry_after=2,
             )
         case _:
