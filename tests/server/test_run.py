@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import socket
 import stat
@@ -21,6 +22,7 @@ from tests.server.serving import Client, until
 
 from roadstead.config.settings import Settings
 from roadstead.server import sockets
+from roadstead.server.run import raise_file_limit
 
 ROOT = Path(__file__).parents[2]
 ASK = b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -202,6 +204,49 @@ def test_a_stale_unix_socket_is_replaced(tmp_path: Path) -> None:
     stale.close()
     [listener] = sockets.listen(Settings(data=tmp_path, unix_socket=path))
     listener.close()
+
+
+def test_a_unix_socket_that_took_the_place_of_another_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    settings = Settings(data=tmp_path, unix_socket=path)
+    [ours] = sockets.listen(settings)
+    mark = sockets.mark_of(path)
+    assert mark is not None
+    path.chmod(0o600)
+    assert sockets.mark_of(path) == mark
+    ours.close()
+    [successor] = sockets.listen(settings)
+    assert sockets.mark_of(path) != mark
+    successor.close()
+    path.unlink()
+    assert sockets.mark_of(path) is None
+    assert sockets.mark_of(None) is None
+
+
+def test_a_stopping_server_leaves_the_socket_of_its_successor(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    program = start(workers=1, unix_socket=str(path))
+    assert program.saw("server.ready")
+    # As its successor does once nobody listens any more.
+    path.unlink()
+    [successor] = sockets.listen(Settings(data=tmp_path, unix_socket=path))
+    program.process.send_signal(signal.SIGTERM)
+    assert program.process.wait(10) == 0
+    assert path.exists()
+    successor.close()
+
+
+def test_as_many_files_may_be_open_as_connections_are_allowed() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+        raise_file_limit(1000)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        assert soft == (min(2000, hard) if hard != resource.RLIM_INFINITY else 2000)
+        raise_file_limit(10)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == soft, "never lowered"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:

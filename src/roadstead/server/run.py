@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +22,9 @@ from roadstead.telemetry import logs
 
 log = structlog.stdlib.get_logger("roadstead.server")
 
+# For blobs on their way, the database and ourselves, beside the connections.
+SPARE_FILES = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Listening:
@@ -32,6 +37,20 @@ class Listening:
 
 def worker_count(settings: Settings) -> int:
     return settings.workers or len(os.sched_getaffinity(0)) or 1
+
+
+def raise_file_limit(connections: int) -> None:
+    """Let this process and its workers open a file for each connection, and some more, if they may.
+
+    Many systems give a process 1,024 at first and many times that when it asks.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + SPARE_FILES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def serve(
@@ -49,7 +68,9 @@ def serve(
     # Both are built again where they are used; here they only have to be right.
     encrypted = server_context(settings.tls) is not None
     TrustedProxies(_nothing, settings.http.trusted_proxies)
+    raise_file_limit(settings.http.max_connections)
     listeners = sockets.listen(settings)
+    mark = sockets.mark_of(settings.unix_socket)
     workers = worker_count(settings)
     listening = Listening(sockets.address(listeners[0], encrypted=encrypted), workers)
 
@@ -69,7 +90,8 @@ def serve(
         log.info("server.stopped")
         for listener in listeners:
             listener.close()
-        if settings.unix_socket is not None:
+        # A server that takes its time to stop may have a successor on the same path by now.
+        if settings.unix_socket is not None and sockets.mark_of(settings.unix_socket) == mark:
             settings.unix_socket.unlink(missing_ok=True)
 
 

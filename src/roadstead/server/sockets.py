@@ -30,6 +30,16 @@ def listen(settings: Settings) -> list[socket.socket]:
     return [_listen_port(settings.host, settings.port)]
 
 
+def mark_of(path: Path | None) -> tuple[int, int, int] | None:
+    """What tells a Unix socket's file from another that takes its place; None where there is none."""
+    try:
+        status = path.lstat() if path is not None else None
+    except OSError:
+        return None
+    # An inode's number is free again as soon as the socket is closed.
+    return None if status is None else (status.st_dev, status.st_ino, status.st_mtime_ns)
+
+
 def address(listener: socket.socket, *, encrypted: bool) -> str:
     """Where a client reaches the socket, as a URL or a path."""
     name = listener.getsockname()
