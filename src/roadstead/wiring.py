@@ -27,6 +27,7 @@ from roadstead.identity.authentication import Authenticator
 from roadstead.identity.keys import KeyRing, upload_secret
 from roadstead.identity.passwords import PasswordHasher, generate_password, hash_password
 from roadstead.identity.queries import accounts_page
+from roadstead.identity.rules import PasswordUnfit, check_new_password
 from roadstead.identity.service import UserExists, Users, create_account
 from roadstead.identity.tokens import TokenIssuer
 from roadstead.jobs.runner import JobHandler, JobRunner
@@ -226,7 +227,7 @@ async def _first_run(settings: Settings) -> FirstRun:
         if await offline.database.read(accounts_page, after="", limit=1):
             return FirstRun(created=False, admin_username=ADMIN, admin_password=None)
         password = given or generate_password()
-        encoded = hash_password(password.encode())
+        encoded = _encoded(password)
         # Another replica may be doing the same: its password is then the one.
         with suppress(UserExists):
             await offline.database.write(_first_administrator, encoded, now=now_ms())
@@ -245,12 +246,21 @@ def _given_password() -> str | None:
     if not password and file:
         try:
             password = Path(file).read_text(encoding="utf-8").strip("\r\n")
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise Invalid(
-                f"{PASSWORD_VARIABLE}_FILE names a file that cannot be read: {error.strerror}",
+                f"{PASSWORD_VARIABLE}_FILE names a file that cannot be read: {reason}",
                 remedy="name a readable file, or set no password to have one generated",
             ) from None
     return password or None
+
+
+def _encoded(password: str) -> str:
+    """The hash of the administrator's password.  One too long to be compared would let nobody in."""
+    try:
+        return hash_password(check_new_password(password))
+    except PasswordUnfit as error:
+        raise PasswordUnfit(f"{PASSWORD_VARIABLE}: {error.message}", remedy=error.remedy) from None
 
 
 def _make_folder(data: Path) -> None:

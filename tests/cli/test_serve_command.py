@@ -100,3 +100,22 @@ def test_every_option_is_a_setting_with_a_variable(cli: Cli) -> None:
 def test_every_renamed_flag_exists(cli: Cli) -> None:
     text = cli("serve", "--help").out
     assert all(f" {flag} " in text for flag in FLAGS.values())
+
+
+@pytest.mark.parametrize("password", ["short", "x" * 2000, "tab\there-and-more"])
+def test_a_given_password_that_nobody_could_sign_in_with_is_refused(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    monkeypatch.setenv("ROADSTEAD_ADMIN_PASSWORD", password)
+    ran = cli("serve", "--port", "0", "--workers", "1")
+    assert ran.code == 2
+    assert "ROADSTEAD_ADMIN_PASSWORD: a password has" in ran.err
+    assert password not in ran.err
+
+
+def test_a_password_file_that_is_not_text_is_refused(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("password").write_bytes(b"\xff\xfe-a-password")
+    monkeypatch.setenv("ROADSTEAD_ADMIN_PASSWORD_FILE", "password")
+    ran = cli("serve", "--port", "0", "--workers", "1")
+    assert ran.code == 2
+    assert "not UTF-8" in ran.err
