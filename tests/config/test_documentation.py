@@ -104,7 +104,7 @@ def test_a_word_that_is_no_setting_gets_a_suggestion(word: str, remedy: str) -> 
 def test_types_are_told_with_their_bounds() -> None:
     told = {setting.name: setting.type for setting in values()}
     assert told["port"] == "whole number from 0 to 65535"
-    assert told["http.drain_timeout"] == "number above 0"
+    assert told["http.drain_timeout"] == "number above 0 up to 31622400"
     assert told["tls.key"] == "path, or nothing"
     assert told["log.level"] == "one of debug, info, warning, error"
 

@@ -195,7 +195,7 @@ _SEE = " See: roadstead config explain "
         (
             "http: {trusted_proxies: [nobody]}\n",
             (
-                "roadstead.yaml:1: http.trusted_proxies must be an IP address or a network such as 10.0.0.0/8"
+                "roadstead.yaml:1: http.trusted_proxies must be an IP address, a network such as 10.0.0.0/8, or unix"
                 ", not 'nobody' See: roadstead config explain http.trusted_proxies"
             ),
         ),

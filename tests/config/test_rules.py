@@ -28,9 +28,9 @@ def test_anything_else_is_no_external_url(url: str) -> None:
         rules.external_url(url)
 
 
-@pytest.mark.parametrize("text", ["10.0.0.1", "10.0.0.0/8", "10.0.0.1/8", "::1", "fd00::/8"])
-def test_an_address_or_network_may_be_a_proxy(text: str) -> None:
-    assert rules.network(text) == text
+@pytest.mark.parametrize("text", ["10.0.0.1", "10.0.0.0/8", "10.0.0.1/8", "::1", "fd00::/8", "unix"])
+def test_an_address_a_network_or_the_unix_socket_may_be_a_proxy(text: str) -> None:
+    assert rules.proxy(text) == text
 
 
 @pytest.mark.parametrize("name", ["library", "a", "a-b", "a__b", "a.b_c"])

@@ -16,12 +16,14 @@ _HEADER_WORD = re.compile(r"[A-Za-z0-9._~:/-]{1,255}")
 _DATABASES = ("sqlite:///", "postgresql://")
 
 
-def network(text: str) -> str:
-    """An IP address or a network in CIDR notation."""
+def proxy(text: str) -> str:
+    """An IP address, a network in CIDR notation, or `unix` for whoever comes through the Unix socket."""
+    if text == "unix":
+        return text
     try:
         ipaddress.ip_network(text, strict=False)
     except ValueError:
-        raise ValueError("must be an IP address or a network such as 10.0.0.0/8") from None
+        raise ValueError("must be an IP address, a network such as 10.0.0.0/8, or unix") from None
     return text
 
 

@@ -13,9 +13,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 
 from roadstead.config import rules
 
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Bytes = Annotated[int, Field(gt=0)]
-Count = Annotated[int, Field(gt=0)]
+# Numbers end where a clock or a column of the database would: a year, and a billion.
+_YEAR = 366 * 86_400
+_BILLION = 1_000_000_000
+Seconds = Annotated[float, Field(gt=0, le=_YEAR, allow_inf_nan=False)]
+Bytes = Annotated[int, Field(gt=0, le=_BILLION)]
+Count = Annotated[int, Field(gt=0, le=_BILLION)]
 
 
 class Section(BaseModel):
@@ -60,8 +63,9 @@ class HttpSettings(Section):
     max_connections: Count = 10_000
     # How long a stopping server lets running requests go on, in seconds.
     drain_timeout: Seconds = 30.0
-    # Addresses or networks of reverse proxies whose X-Forwarded-For, -Proto and -Host are believed.
-    trusted_proxies: tuple[Annotated[str, AfterValidator(rules.network)], ...] = ()
+    # Addresses or networks of reverse proxies whose X-Forwarded-For, -Proto and -Host are believed; `unix`
+    # for one that comes through the Unix socket.
+    trusted_proxies: tuple[Annotated[str, AfterValidator(rules.proxy)], ...] = ()
 
 
 class DatabaseSettings(Section):
@@ -120,7 +124,7 @@ class AuthSettings(Section):
     # How long a token from /service/token is good, in seconds.
     token_lifetime: Annotated[int, Field(ge=60, le=86_400)] = 1800
     # How long a refresh token is good, in seconds.
-    refresh_token_lifetime: Annotated[int, Field(ge=60)] = 30 * 86_400
+    refresh_token_lifetime: Annotated[int, Field(ge=60, le=_YEAR)] = 30 * 86_400
     # The `service` of the token challenge.
     service: Annotated[str, AfterValidator(rules.header_word)] = "roadstead"
     # How long a verified password is remembered by a worker, in seconds. 0 checks the hash each time.
@@ -142,7 +146,7 @@ class JobsSettings(Section):
     # Jobs that one process runs at once.
     concurrency: Annotated[int, Field(ge=1, le=64)] = 2
     # How long a job may go without a sign of life before another worker takes it over, in seconds.
-    lease: Seconds = 60.0
+    lease: Annotated[float, Field(ge=1, le=86_400)] = 60.0
 
 
 class LogSettings(Section):
