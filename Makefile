@@ -1,9 +1,10 @@
 # What people run, and what CI runs.  `make` prints this list.
 
 PYTHON_IN_VENV := .venv/bin/python
-# Options for the two that people pass some to: make run SERVE="--port 5001", make test TESTS="tests/oci -k range"
+# Options for those that people pass some to: make run SERVE="--port 5001", make test TESTS="tests/oci -k range"
 SERVE ?=
 TESTS ?=
+SOAK ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint format generated lock fuzz conformance clients bench soak check-readme clean
@@ -51,7 +52,7 @@ bench: setup  ## Measure, against other registries where they are installed
 	$(PYTHON_IN_VENV) -m benchmarks
 
 soak: setup  ## Kill and restart a busy registry for a long time
-	scripts/soak
+	scripts/soak $(SOAK)
 
 check-readme:  ## Do what README.md says, in a fresh clone
 	scripts/check-readme

@@ -35,6 +35,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--pushes", type=int, default=200, help="clients in each round (200)")
     parser.add_argument("--kills", type=int, default=4, help="workers killed in each round, at most (4)")
     parser.add_argument("--size", type=float, default=10, help="GiB of the huge blob; 0 carries none (10)")
+    ways = [way.name.lower() for way in Way]
+    parser.add_argument("--ways", nargs="+", choices=ways, default=ways, help="how it goes up (all)")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000, help="of everything random")
     parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
     parser.add_argument("--folder", type=Path, help="where the data goes (a temporary folder)")
@@ -131,7 +133,7 @@ async def crash_series(
 async def huge(arguments: argparse.Namespace, folder: Path) -> bool:
     """Whether the blob passed in every way, within the memory allowed."""
     good = True
-    for number, way in enumerate(Way):
+    for number, way in enumerate(Way[name.upper()] for name in arguments.ways):
         place = folder / f"huge-{number}"
         place.mkdir()
         with registry(place, workers=2) as server:

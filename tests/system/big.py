@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
@@ -71,27 +73,46 @@ async def carry(server: RunningRegistry, way: Way, content: Content) -> Passage:
 
 
 async def _push(client: Client, way: Way, content: Content) -> str:
-    digest = content.digest
-    location = _must(await client.request("POST", f"/v2/{REPOSITORY}/blobs/uploads/", b""), 202)["location"]
     if way is Way.MONOLITHIC:
+        # The digest comes first here, and making it takes longer than an idle connection is kept.
+        digest = await asyncio.to_thread(lambda: content.digest)
+        location = await _begin(client)
         ending = client.request(
             *("PUT", f"{location}?digest={digest}", content.pieces()), length=content.size, patience=PATIENCE
         )
         _must(await ending, 201)
         return digest
+    location = await _begin(client)
+    running = hashlib.new(content.algorithm)
     if way is Way.STREAMED:
-        _must(await client.request("PATCH", location, content.pieces(), patience=PATIENCE), 202)
+        _must(
+            await client.request("PATCH", location, _hashed(content.pieces(), running), patience=PATIENCE),
+            202,
+        )
     else:
         for first in range(0, content.size, CHUNK):
             end = min(first + CHUNK, content.size)
             headers = {"Content-Range": f"{first}-{end - 1}"}
-            pieces = content.pieces(first, end)
+            pieces = _hashed(content.pieces(first, end), running)
             answer = await client.request(
                 *("PATCH", location, pieces), headers=headers, length=end - first, patience=PATIENCE
             )
             _must(answer, 202)
+    digest = f"{content.algorithm}:{running.hexdigest()}"
     _must(await client.request("PUT", f"{location}?digest={digest}", b"", patience=PATIENCE), 201)
     return digest
+
+
+async def _begin(client: Client) -> str:
+    client.close()
+    answer = await client.request("POST", f"/v2/{REPOSITORY}/blobs/uploads/", b"")
+    return _must(answer, 202)["location"]
+
+
+def _hashed(pieces: Iterator[bytes], running: hashlib._Hash) -> Iterator[bytes]:
+    for piece in pieces:
+        running.update(piece)
+        yield piece
 
 
 def _must(answer: Answer, status: int) -> Answer:

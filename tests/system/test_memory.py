@@ -79,7 +79,7 @@ async def test_d1_a_hundred_large_manifests_at_once_take_bounded_memory(server: 
 
 
 async def test_d1_a_hundred_manifests_of_many_parts_take_bounded_memory(server: RunningRegistry) -> None:
-    payloads = [_manifest(number, entries=25_000, size=LIMIT - 1000) for number in range(12)] * 3
+    payloads = [_manifest(number, entries=18_000, size=LIMIT - 1000) for number in range(12)] * 3
     async with watched_memory(server, every=0.02) as memory:
         statuses = await _put_all(server, payloads, chunked=True)
     assert set(statuses) == {400}, statuses

@@ -28,8 +28,9 @@ async def test_a_crowd_of_slow_clients_does_not_slow_a_fast_one(tmp_path: Path) 
         files_before, keys_before = open_files(server), inside.inventory().files
         crowd = Crowd(server)
         slow = asyncio.create_task(crowd.of(SLOW))
-        await _until(lambda: crowd.connected == SLOW, 30)
+        await _until(lambda: crowd.connected == SLOW, 60)
         busy = await latencies(server, going_on=lambda: crowd.present > SLOW // 2)
+        assert crowd.present, "they were gone before anything was measured"
         await slow
         told = f"quiet {quiet}, busy {busy}, {crowd.ends}"
         for before, during in zip(quiet, busy, strict=True):
