@@ -330,7 +330,7 @@ def empty(url: str) -> None:
 
 
 def check(machine: type[RegistryMachine]) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis' gap
+    run_state_machine_as_test(
         machine,
         settings=settings(
             max_examples=EXAMPLES,

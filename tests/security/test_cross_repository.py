@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import product
 
 import pytest
@@ -41,22 +40,14 @@ async def bobs_image(registry: Registry) -> Document:
 
 def same(foreign: Answer, nothing: Answer, *swap: tuple[str, str]) -> None:
     """The answers differ in nothing but what the caller wrote, and in random names."""
-
-    def seen(answer: Answer) -> object:
-        skip = {"location", "docker-upload-uuid"}
-        return answer.status, [pair for pair in answer.headers if pair[0] not in skip], len(answer.body)
-
+    random = {"location", "docker-upload-uuid"}
     text = foreign.body.decode()
-    headers = json.dumps(
-        [pair for pair in foreign.headers if pair[0] not in {"location", "docker-upload-uuid"}]
-    )
+    headers = [pair for pair in foreign.headers if pair[0] not in random]
     for theirs, ours in swap:
-        text, headers = text.replace(theirs, ours), headers.replace(theirs, ours)
-    assert foreign.status == nothing.status
-    assert text == nothing.body.decode()
-    kept = [pair for pair in nothing.headers if pair[0] not in {"location", "docker-upload-uuid"}]
-    assert json.loads(headers) == [list(pair) for pair in kept]
-    assert seen(foreign)
+        text = text.replace(theirs, ours)
+        headers = [(name, value.replace(theirs, ours)) for name, value in headers]
+    assert (foreign.status, text) == (nothing.status, nothing.body.decode())
+    assert headers == [pair for pair in nothing.headers if pair[0] not in random]
 
 
 async def links(registry: Registry) -> object:
@@ -66,37 +57,26 @@ async def links(registry: Registry) -> object:
 # ── X1, X7: blobs and mounts ────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
-async def test_X1_a_foreign_blob_is_not_there(registry: Registry, method: str) -> None:
+async def test_X1_a_foreign_blob_is_not_there(registry: Registry) -> None:
     await registry.alice.push_blob("a/x", b"mine")
     before = await links(registry)
-    foreign = await registry.alice.request(method, f"/v2/a/x/blobs/{D_B}")
-    nothing = await registry.alice.request(method, f"/v2/a/x/blobs/{NOBODY}")
-    assert foreign.status == 404
-    same(foreign, nothing, (D_B, NOBODY))
+    for method in ("GET", "HEAD", "DELETE"):
+        foreign = await registry.alice.request(method, f"/v2/a/x/blobs/{D_B}")
+        nothing = await registry.alice.request(method, f"/v2/a/x/blobs/{NOBODY}")
+        assert foreign.status == 404
+        same(foreign, nothing, (D_B, NOBODY))
     assert await links(registry) == before
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "",
-        "&from=b/app",
-        "&from=a/x",
-        "&from=nope",
-        "&from=../b/app",
-        "&from=B/app",
-        "&from=",
-        "&from=b%2Fapp",
-    ],
-)
-async def test_X1_mount_cannot_read_a_foreign_blob(registry: Registry, source: str) -> None:
+async def test_X1_mount_cannot_read_a_foreign_blob(registry: Registry) -> None:
     await registry.alice.push_blob("a/x", b"mine")
     before = await links(registry)
-    foreign = await registry.alice.start("a/x", f"?mount={D_B}{source}")
-    nothing = await registry.alice.start("a/x", f"?mount={NOBODY}{source}")
-    assert foreign.status == 202
-    same(foreign, nothing)
+    sources = ("b/app", "a/x", "nope", "../b/app", "B/app", "", "b%2Fapp")
+    for query in ("", *(f"&from={source}" for source in sources)):
+        foreign = await registry.alice.start("a/x", f"?mount={D_B}{query}")
+        nothing = await registry.alice.start("a/x", f"?mount={NOBODY}{query}")
+        assert foreign.status == 202
+        same(foreign, nothing)
     assert await links(registry) == before
     assert (await registry.alice.pull_blob("a/x", D_B)).status == 404
 
@@ -344,7 +324,7 @@ async def test_A14_an_account_that_is_not_there_is_refused_like_a_wrong_password
     for name in ("bob", "nobody-of-that-name"):
         actor = Actor(registry.app, name, basic(name, "wrong password"))
         answers.append(await actor.get("/v2/"))
-    same(*answers)
+    same(answers[0], answers[1])
     assert answers[0].status == 401
 
 

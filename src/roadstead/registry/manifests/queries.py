@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -48,6 +48,18 @@ _INSERT_REFERENCE = PreparedStatement(
     insert(REFERENCES).values(
         {name: bindparam(name) for name in ("manifest_id", "digest", "kind", "blob_id")}
     )
+)
+_UNHELD = PreparedStatement(
+    select(REFERENCES.c.digest).where(
+        REFERENCES.c.manifest_id == bindparam("manifest_id"), REFERENCES.c.blob_id.is_(None)
+    )
+)
+_HOLD = PreparedStatement(
+    update(REFERENCES)
+    .where(
+        REFERENCES.c.manifest_id == bindparam("of_manifest"), REFERENCES.c.digest == bindparam("of_digest")
+    )
+    .values(kind="blob", blob_id=bindparam("held_blob"))
 )
 _HELD = select(REFERENCES.c.blob_id).where(
     REFERENCES.c.manifest_id == bindparam("manifest_id"), REFERENCES.c.blob_id.is_not(None)
@@ -128,6 +140,14 @@ def insert_references(
         for digest in children
     ]
     _INSERT_REFERENCE.many(conn, rows)
+
+
+def complete_references(conn: Connection, manifest: int, blobs: Mapping[str, int]) -> list[int]:
+    """Let the manifest hold those of `blobs` that were missing when it first came.  Returns their ids."""
+    missing = [digest for (digest,) in _UNHELD.all(conn, {"manifest_id": manifest}) if digest in blobs]
+    rows = [{"of_manifest": manifest, "of_digest": d, "held_blob": blobs[d]} for d in missing]
+    _HOLD.many(conn, rows)
+    return [blobs[digest] for digest in missing]
 
 
 def linked_blobs(conn: Connection, repository_id: int, digests: Collection[str]) -> dict[str, int]:

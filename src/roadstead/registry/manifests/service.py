@@ -232,6 +232,9 @@ class Manifests:
                 children=sorted(children - blobs.keys() - content),
             )
             hold_blobs(conn, sorted(blobs.values()))
+        else:
+            # In a registry that takes sparse manifests, blobs may have come after them.
+            hold_blobs(conn, sorted(queries.complete_references(conn, manifest, blobs)))
         put_tags(conn, repository, push.tags, manifest, now=now)
         record(
             conn,
