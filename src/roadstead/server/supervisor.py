@@ -29,8 +29,9 @@ _spawn = multiprocessing.get_context("spawn")
 
 # A worker that dies is replaced at once, then after pauses that double up to this, in seconds.
 _LONGEST_PAUSE = 30.0
-# A worker that lived so long is no part of a series of deaths.
-_SETTLED = 60.0
+# A worker that was ready and lived so long, in seconds, is no part of a series of deaths: it was killed, or ran out of
+# memory, and pausing for its sake would only add to the outage.
+_SETTLED = 5.0
 # After the second signal, workers get so long to go by themselves.
 _LAST_GRACE = 2.0
 
@@ -214,7 +215,8 @@ class Supervisor:
             self._stop()
             return
         now = time.monotonic()
-        self._deaths = 0 if now - worker.born > _SETTLED else self._deaths + 1
+        settled = worker.ready and now - worker.born > _SETTLED
+        self._deaths = 0 if settled else self._deaths + 1
         pause = 0.0 if self._deaths <= 1 else min(2.0 ** (self._deaths - 2), _LONGEST_PAUSE)
         self._next_start = now + pause
         log.error("worker.died", pid=worker.pid, exit_code=code, restart_in=pause)
