@@ -38,6 +38,7 @@ class Worker:
             held=lambda: len(self.connections),
             context=None,
             handshake_timeout=1,
+            most_handshakes=100,
         )
         self.board.post(0)
 

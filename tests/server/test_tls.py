@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from pathlib import Path
 
@@ -45,6 +46,32 @@ def test_a_client_that_takes_nothing_over_tls_is_cut(tmp_path: Path, certificate
         client = server.connect(context=trusting(certificates), receive_buffer=4096)
         client.send(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
         assert until(lambda: server.app.seen == ["ClientDisconnected"])
+
+
+def test_a_handshake_has_a_deadline(tmp_path: Path, certificates: Certificates) -> None:
+    tls = TlsSettings(certificate=certificates.server, key=certificates.server_key)
+    with serving(tmp_path, tls=tls) as server:
+        assert server.connect().ended(), "a client that says nothing is not waited for"
+
+
+def test_handshakes_under_way_are_limited(tmp_path: Path, certificates: Certificates) -> None:
+    tls = TlsSettings(certificate=certificates.server, key=certificates.server_key)
+    limits = {"max_connections": 2, "header_timeout": 60.0}
+    with serving(tmp_path, tls=tls, limits=limits) as server:
+        silent = [server.connect() for _ in range(3)]
+        assert silent[2].ended()
+        for client in silent:
+            client.close()
+
+        def answered() -> bool:
+            # The server notices in a moment that they have gone.
+            with contextlib.suppress(OSError):
+                known = server.connect(context=trusting(certificates))
+                known.send(ASK)
+                return known.response().status == 200
+            return False
+
+        assert until(answered)
 
 
 def test_a_client_certificate_can_be_demanded(tmp_path: Path, certificates: Certificates) -> None:

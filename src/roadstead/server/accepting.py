@@ -56,6 +56,7 @@ class Acceptor:
         held: Callable[[], int],
         context: ssl.SSLContext | None,
         handshake_timeout: float,
+        most_handshakes: int,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._listener = listener
@@ -64,6 +65,7 @@ class Acceptor:
         self._held = held
         self._context = context
         self._handshake_timeout = handshake_timeout if context else None
+        self._most_handshakes = most_handshakes
         self._stood_back = False
         self._pause: asyncio.TimerHandle | None = None
         self._arriving: set[asyncio.Task[None]] = set()
@@ -109,6 +111,10 @@ class Acceptor:
         except OSError as error:
             log.error("server.accept_failed", reason=str(error))  # noqa: TRY400 - the reason says it all
             self._rest(_RECOVER)
+            return
+        if len(self._arriving) >= self._most_handshakes:
+            # Nothing can be said to them before TLS stands, and a handshake costs us more than them.
+            connection.close()
             return
         self._board.post(held + 1)
         task = self._loop.create_task(self._receive(connection))

@@ -93,11 +93,12 @@ class WorkerServer(uvicorn.Server):
         self._board = board
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._board is None:
+        if self._board is None and self.config.ssl is None:
             await super().startup(sockets)
         else:
+            # asyncio's own server lets as many as will take a minute each for a TLS handshake.
             await super().startup([])
-            self._accept(sockets or [], self._board)
+            self._accept(sockets or [], self._board or Board([0], 0))
         if self.started:
             # The date header would be missing until the first tick.
             await self.on_tick(0)
@@ -121,6 +122,7 @@ class WorkerServer(uvicorn.Server):
                 held=lambda: len(self.server_state.connections),
                 context=config.ssl if isinstance(config.ssl, ssl.SSLContext) else None,
                 handshake_timeout=config.limits.header_timeout,
+                most_handshakes=config.limits.max_connections,
             )
             acceptor.start()
             self.servers.append(acceptor)  # type: ignore[arg-type]  # closed like one of asyncio's
