@@ -105,6 +105,16 @@ async def test_a_check_that_raises_has_failed_with_the_error_s_words() -> None:
     assert "no answer within 20 s" in (await outcome(hanging)).detail
 
 
+async def test_a_check_that_nobody_can_explain_has_failed_and_the_others_run() -> None:
+    async def faint(_settings: Settings) -> Outcome:
+        raise LookupError("canary")
+
+    outcome = await outcome_of(Check("x", "x", faint), Settings())
+    assert outcome.status is Status.FAIL
+    assert "LookupError" in outcome.detail
+    assert "canary" not in outcome.detail
+
+
 async def test_a_read_only_folder_fails(registry: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
     outcome = await found("data.folder")

@@ -13,6 +13,7 @@ from roadstead.db.database import PreparedQuery
 from roadstead.db.engine import open_database
 from roadstead.db.migrations import upgrade
 from roadstead.db.tables import Project
+from roadstead.db.urls import DatabaseUrlInvalid
 from roadstead.errors import Unavailable
 from roadstead.testing.postgres import PostgresServer, find_binaries
 
@@ -117,6 +118,12 @@ async def test_every_spelling_of_the_address_works(postgres_url: str, prefix: st
     assert await database.read(one) == 1
     assert await database.first(BACKEND, {}) is not None
     await database.close()
+
+
+async def test_an_option_that_nobody_knows_is_refused_without_a_word_of_it() -> None:
+    with pytest.raises(DatabaseUrlInvalid, match="option") as refusal:
+        open_database("postgresql://u:p@127.0.0.1:1/db?canary=1", pool_size=3, pool_timeout=1)
+    assert "canary" not in "".join(traceback.format_exception(refusal.value))
 
 
 async def test_a_password_is_in_no_error() -> None:

@@ -90,6 +90,12 @@ async def outcome_of(check: Check, settings: Settings) -> Outcome:
     except OSError as error:
         where = f": {error.filename}" if error.filename else ""
         return fail(f"{error.strerror or error}{where}", "Look at the path and its permissions.")
+    except Exception as error:  # noqa: BLE001 - a doctor who faints helps nobody
+        what = getattr(error, "orig", None) or error
+        return fail(
+            f"it failed in a way that cannot be explained ({type(what).__name__})",
+            "Look at the log of what this check is about; then please report it.",
+        )
 
 
 # ── the data folder ─────────────────────────────────────────────────────────────────────────────────────

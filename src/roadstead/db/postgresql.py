@@ -218,7 +218,16 @@ def take_prepare(url: URL) -> tuple[URL, bool]:
     wanted = url.query.get("prepared_statements", "on")
     if wanted not in ("on", "off"):
         raise DatabaseUrlInvalid("prepared_statements in database.url is neither on nor off")
-    return url.difference_update_query(["prepared_statements"]), wanted == "on"
+    plain = url.difference_update_query(["prepared_statements"])
+    try:
+        conninfo(plain)
+    except psycopg.ProgrammingError:
+        # Not chained, nor quoted: what stands there may be a secret in the wrong place.
+        raise DatabaseUrlInvalid(
+            "database.url has an option after its `?` that PostgreSQL's library does not know",
+            remedy="Spell options as libpq does, such as ?sslmode=require.",
+        ) from None
+    return plain, wanted == "on"
 
 
 def conninfo(url: URL) -> str:
