@@ -8,10 +8,12 @@ import traceback
 import pytest
 from psycopg import sql
 from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy.engine import make_url
 
 from roadstead.db.database import PreparedQuery
 from roadstead.db.engine import open_database
 from roadstead.db.migrations import upgrade
+from roadstead.db.postgresql import take_prepare
 from roadstead.db.tables import Project
 from roadstead.db.urls import DatabaseUrlInvalid
 from roadstead.errors import Unavailable
@@ -121,8 +123,9 @@ async def test_every_spelling_of_the_address_works(postgres_url: str, prefix: st
 
 
 async def test_an_option_that_nobody_knows_is_refused_without_a_word_of_it() -> None:
+    url = make_url("postgresql+psycopg://u:p@127.0.0.1:1/db?canary=1")
     with pytest.raises(DatabaseUrlInvalid, match="option") as refusal:
-        open_database("postgresql://u:p@127.0.0.1:1/db?canary=1", pool_size=3, pool_timeout=1)
+        take_prepare(url)
     assert "canary" not in f"{refusal.value} {refusal.value.remedy}"
     assert refusal.value.__suppress_context__
 
