@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
+import argon2
 from sqlalchemy import Connection, text
 from tests.registry.actors import PASSWORD, Actor, basic
 
+from roadstead import wiring
 from roadstead.app import Application, mount, registry_app
 from roadstead.config.settings import DatabaseSettings, Settings
-from roadstead.identity.passwords import hash_password
+from roadstead.identity.passwords import PasswordHasher, hash_password
 from roadstead.identity.service import create_account
 from roadstead.projects.queries import create_project
 from roadstead.wiring import Roadstead, build
 
+QUICK_ARGON2 = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 PEOPLE = ("root", "alice", "bob", "mallory")
 # Project, its owner, whether it is public.
 PROJECTS = (
@@ -26,6 +30,11 @@ PROJECTS = (
     ("b", "bob", False),
     ("pub", "alice", True),
 )
+
+
+class QuickHasher(PasswordHasher):
+    def __init__(self, *, concurrency: int) -> None:
+        super().__init__(concurrency=concurrency, argon2_hasher=QUICK_ARGON2)
 
 
 @dataclass
@@ -98,7 +107,11 @@ def settings_of(data: Path, database_url: str, **sections: Mapping[str, object])
 
 @asynccontextmanager
 async def open_registry(settings: Settings, *, seed: bool = True) -> AsyncIterator[Registry]:
-    async with build(settings) as parts:
+    async with AsyncExitStack() as stack:
+        if seed:
+            # What a hash costs is not the matter here, and it would be most of the time.
+            stack.enter_context(patch.object(wiring, "PasswordHasher", QuickHasher))
+        parts = await stack.enter_async_context(build(settings))
         if seed:
             await parts.database.write(_seed)
         app = Application(settings)
@@ -124,8 +137,8 @@ def _project(conn: Connection, name: str, owner: str | None, public: bool) -> No
 
 @cache
 def _hash() -> str:
-    """One hash for everybody: they all have the same password, and a hash costs 20 ms."""
-    return hash_password(PASSWORD.encode())
+    """One hash for everybody: they all have the same password."""
+    return hash_password(PASSWORD.encode(), QUICK_ARGON2)
 
 
 def _rows(conn: Connection, statement: str, values: Mapping[str, object]) -> list[tuple[object, ...]]:

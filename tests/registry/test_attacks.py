@@ -109,3 +109,9 @@ async def test_referrers_with_large_manifests_are_read_in_a_thread(
     assert json.loads(answer.body)["manifests"][0]["annotations"] == notes
     assert threads
     assert threading.main_thread() not in threads
+
+
+async def test_nobody_is_sent_to_a_host_that_the_client_made_up(registry: Registry) -> None:
+    for target in ("/service/token/", "/livez/", "/service//token"):
+        answer = await registry.anon.request("GET", target, headers={"Accept": "*/*"})
+        assert (answer.status, answer.get("location")) == (404, None)

@@ -105,6 +105,8 @@ class Workshop:
         """Wait for what goes on behind the back of a cancelled request."""
         while left := [task for task in asyncio.all_tasks() if BEHIND & set(repr(task.get_coro()).split())]:
             await asyncio.wait(left)
+        # A unit of work that had begun goes on without its caller; the next one comes after it.
+        await self.database.write(lambda conn: None)
 
     async def upload_rows(self) -> list[Session]:
         return await self.database.read(_uploads)

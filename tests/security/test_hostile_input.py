@@ -202,37 +202,34 @@ async def test_D2_a_place_to_go_on_from_is_short_text(registry: Registry) -> Non
 # ── D6: ranges ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(
-    ("asked", "statuses"),
-    [
-        ("bytes=" + ",".join(f"{n}-{n}" for n in range(10_000)), {416}),
-        ("bytes=" + ",".join(["0-"] * 10_000), {416}),
-        ("bytes=" + ",".join(["0-1"] * 99), {206}),
-        ("bytes=" + ",".join(f"{2 * n}-{2 * n}" for n in reversed(range(100))), {206}),
-        ("bytes=-0", {416}),
-        ("bytes=5-2", {416}),
-        ("bytes=9999999999999999999999-", {416}),
-        ("bytes=0-9999999999999999999999", {206}),
-        ("bytes=" + "9" * 10_000 + "-", {416}),
-        ("bytes=\xb2-\xb3", {200}),
-        ("bytes = 0-1", {200}),
-        ("bits=0-1", {200}),
-        ("bytes=" + "," * 10_000, {200, 416}),
-        ("bytes=0-0" + " " * 10_000, {200, 206}),
-    ],
-    ids=range(14),
-)
-async def test_D6_a_hostile_range_is_answered_at_once(
-    registry: Registry, asked: str, statuses: set[int]
-) -> None:
+RANGES: list[tuple[str, set[int]]] = [
+    ("bytes=" + ",".join(f"{n}-{n}" for n in range(10_000)), {416}),
+    ("bytes=" + ",".join(["0-"] * 10_000), {416}),
+    ("bytes=" + ",".join(["0-1"] * 99), {206}),
+    ("bytes=" + ",".join(f"{2 * n}-{2 * n}" for n in reversed(range(100))), {206}),
+    ("bytes=-0", {416}),
+    ("bytes=5-2", {416}),
+    ("bytes=9999999999999999999999-", {416}),
+    ("bytes=0-9999999999999999999999", {206}),
+    ("bytes=" + "9" * 10_000 + "-", {416}),
+    ("bytes=\xb2-\xb3", {200}),
+    ("bytes = 0-1", {200}),
+    ("bits=0-1", {200}),
+    ("bytes=" + "," * 10_000, {200, 416}),
+    ("bytes=0-0" + " " * 10_000, {200, 206}),
+]
+
+
+async def test_D6_a_hostile_range_is_answered_at_once(registry: Registry) -> None:
     data = bytes(1000)
     digest = await registry.alice.push_blob("a/app", data)
-    started = time.perf_counter()
-    answer = await registry.alice.pull_blob("a/app", digest, Range=asked)
-    assert time.perf_counter() - started < 0.5
-    assert answer.status in statuses
-    # Never more than the whole, and what says where each part belongs.
-    assert len(answer.body) <= len(data) + 100 * 150
+    for asked, statuses in RANGES:
+        started = time.perf_counter()
+        answer = await registry.alice.pull_blob("a/app", digest, Range=asked)
+        assert time.perf_counter() - started < 0.5
+        assert answer.status in statuses, asked[:80]
+        # Never more than the whole, and what says where each part belongs.
+        assert len(answer.body) <= len(data) + 100 * 150
 
 
 # ── S1: documents with two meanings ─────────────────────────────────────────────────────────────────────
@@ -333,12 +330,13 @@ async def test_D5_hostile_json_is_refused_while_others_are_served(registry: Regi
     assert slowest < 1
 
 
-@pytest.mark.parametrize("size", [-1, True, "5", None, 2**63, 1.5, [], {}])
-async def test_D5_a_size_that_is_none_is_refused(registry: Registry, size: object) -> None:
+async def test_D5_a_size_that_is_none_is_refused(registry: Registry) -> None:
     await registry.alice.push_blob("a/app", b"{}")
-    document = image_of(b"{}")
-    document["config"]["size"] = size
-    assert (await registry.alice.put_manifest("a/app", "1", document)).status == 400
+    sizes: list[object] = [-1, True, "5", None, 2**63, 1.5, [], {}]
+    for size in sizes:
+        document = image_of(b"{}")
+        document["config"]["size"] = size
+        assert (await registry.alice.put_manifest("a/app", "1", document)).status == 400
 
 
 async def test_D5_a_size_is_a_claim_and_nothing_is_allocated_by_it(registry: Registry) -> None:
