@@ -31,7 +31,10 @@ class Application:
         self.settings = settings
         self.registry: RegistryApp | None = None
         # An API's description is for its users, not for whoever asks: the admin API turns it on for itself.
-        self.web = FastAPI(lifespan=self._lifespan, openapi_url=None, docs_url=None, redoc_url=None)
+        # A path is what it is: a redirect would lead to the Host that the client made up, external_urls or not.
+        self.web = FastAPI(
+            lifespan=self._lifespan, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self.registry is not None:
