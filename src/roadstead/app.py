@@ -39,7 +39,7 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self.registry is not None:
             path = scope["raw_path"]
-            if path.startswith(b"/v2/"):
+            if path.startswith(b"/v2/") or path == b"/v2":
                 await self.registry(scope, receive, send)
                 return
         await self.web(scope, receive, send)
@@ -89,12 +89,12 @@ def mount(web: FastAPI, parts: Roadstead) -> None:
     )
     web.router.routes.extend(tokens.routes())
 
-    @web.get("/livez")
+    @web.api_route("/livez", methods=["GET", "HEAD"])
     async def livez() -> dict[str, str]:
         """The process answers."""
         return {"status": "ok"}
 
-    @web.get("/readyz")
+    @web.api_route("/readyz", methods=["GET", "HEAD"])
     async def readyz() -> JSONResponse:
         """The process can serve: its database answers."""
         try:

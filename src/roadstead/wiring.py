@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from sqlalchemy import Connection
 
 from roadstead.config.settings import Settings
@@ -27,7 +28,7 @@ from roadstead.identity.authentication import Authenticator
 from roadstead.identity.keys import KeyRing, upload_secret
 from roadstead.identity.passwords import PasswordHasher, generate_password, hash_password
 from roadstead.identity.queries import accounts_page
-from roadstead.identity.rules import PasswordUnfit, check_new_password
+from roadstead.identity.rules import MIN_PASSWORD_CHARACTERS, PasswordUnfit, check_new_password
 from roadstead.identity.service import UserExists, Users, create_account
 from roadstead.identity.tokens import TokenIssuer
 from roadstead.jobs.runner import JobHandler, JobRunner
@@ -47,6 +48,8 @@ from roadstead.registry.uploads.service import Uploads
 from roadstead.storage.drivers import open_store
 from roadstead.storage.protocol import BlobStore
 from roadstead.telemetry.clock import now_ms
+
+log = structlog.get_logger()
 
 ADMIN = "admin"
 PASSWORD_VARIABLE = "ROADSTEAD_ADMIN_PASSWORD"  # noqa: S105 - a variable's name
@@ -256,11 +259,18 @@ def _given_password() -> str | None:
 
 
 def _encoded(password: str) -> str:
-    """The hash of the administrator's password.  One too long to be compared would let nobody in."""
+    """The hash of the administrator's password.  One too long to be compared would let nobody in.
+
+    A short one is the operator's own choice here, and is said aloud.
+    """
+    padded = password.ljust(MIN_PASSWORD_CHARACTERS, "-")
     try:
-        return hash_password(check_new_password(password))
+        check_new_password(padded)
     except PasswordUnfit as error:
         raise PasswordUnfit(f"{PASSWORD_VARIABLE}: {error.message}", remedy=error.remedy) from None
+    if padded != password:
+        log.warning("admin.password_short", characters=len(password), advised=MIN_PASSWORD_CHARACTERS)
+    return hash_password(password.encode())
 
 
 def _make_folder(data: Path) -> None:

@@ -102,7 +102,7 @@ def test_every_renamed_flag_exists(cli: Cli) -> None:
     assert all(f" {flag} " in text for flag in FLAGS.values())
 
 
-@pytest.mark.parametrize("password", ["short", "x" * 2000, "tab\there-and-more"])
+@pytest.mark.parametrize("password", ["x" * 2000, "tab\there-and-more"])
 def test_a_given_password_that_nobody_could_sign_in_with_is_refused(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, password: str
 ) -> None:

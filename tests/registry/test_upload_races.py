@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -424,3 +425,31 @@ async def test_expiry_takes_the_abandoned_and_leaves_the_rest(workshop: Workshop
     assert await one.uploads.expire(batch=2) == 4
     assert {row.id for row in await workshop.upload_rows()} == {young, old[0]}
     await workshop.check()
+
+
+# ── bytes that were lost ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("left", [None, 7])
+async def test_a_blob_whose_bytes_were_lost_is_healed_by_the_next_push(
+    workshop: Workshop, one: Worker, two: Worker, left: int | None
+) -> None:
+    """After a restore of an older folder beside a newer database, a push brings back what the folder lacks."""
+    await one.put(await one.begin(), DATA, DATA)
+    [key] = await workshop.stored_keys()
+    [path] = workshop.folder.rglob(key)
+    if left is None:
+        path.unlink()
+    else:
+        os.truncate(path, left)
+    await two.put(await two.begin(), DATA, DATA)
+    await workshop.check()
+    assert await workshop.blob_count() == 1
+    assert key not in await workshop.stored_keys()
+
+
+async def test_a_blob_whose_bytes_are_there_keeps_them(workshop: Workshop, one: Worker) -> None:
+    await one.put(await one.begin(), DATA, DATA)
+    before = await workshop.stored_keys()
+    await one.put(await one.begin(), DATA, DATA)
+    assert await workshop.stored_keys() == before

@@ -21,6 +21,8 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE", 
 MATRIX: dict[tuple[str, str], str] = {
     ("/v2/", "GET"): "401 200 200 200 200 200 200 401 401",
     ("/v2/", "HEAD"): "401 200 200 200 200 200 200 401 401",
+    ("/v2", "GET"): "401 200 200 200 200 200 200 401 401",
+    ("/v2", "HEAD"): "401 200 200 200 200 200 200 401 401",
     ("/v2/_catalog", "GET"): "401 200 200 200 200 401 401 401 401",
     ("/v2/_catalog", "HEAD"): "401 200 200 200 200 401 401 401 401",
     ("/v2/_oci/ext/discover", "GET"): "200 200 200 200 200 200 200 401 401",
@@ -51,7 +53,9 @@ MATRIX: dict[tuple[str, str], str] = {
     # A form without a grant.
     ("/service/token", "POST"): "400 400 400 400 400 400 400 400 400",
     ("/livez", "GET"): "200 200 200 200 200 200 200 200 200",
+    ("/livez", "HEAD"): "200 200 200 200 200 200 200 200 200",
     ("/readyz", "GET"): "200 200 200 200 200 200 200 200 200",
+    ("/readyz", "HEAD"): "200 200 200 200 200 200 200 200 200",
 }
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 BLOB = b"a blob that nothing needs"
@@ -147,7 +151,7 @@ async def test_R6_a_method_that_is_not_served_is_refused_and_told_which_are(regi
 
 
 DISGUISES = [
-    "/v2", "/v2//", "/v2/_catalog/", "//v2//_catalog", "/v2//_catalog", "/v2/./_catalog", "/v2/x/../_catalog",
+    "/v2//", "/v2/_catalog/", "//v2//_catalog", "/v2//_catalog", "/v2/./_catalog", "/v2/x/../_catalog",
     "/v2/%5fcatalog", "/V2/_catalog", "/v2/_Catalog", "/v2/_catalog;x", "/v2/_catalog%2f", "/v2/_catalog%20",
     "/v2/_catalog%00", "/v2/_catalog.json", "/v2\\_catalog", "/v2/_oci", "/v2/_oci/ext", "/v2/_oci/ext/",
     "/v2/a/app", "/v2/a/app/", "/v2/a/app/tags", "/v2/a/app/tags/", "/v2/a/app/tags/list/", "/v2/a/app/manifests",

@@ -86,10 +86,11 @@ class Forger:
         return f"{text}.{b64(ECAlgorithm(ECAlgorithm.SHA256).sign(text.encode(), key))}"
 
     async def refused(self, token: str) -> None:
-        began = time.perf_counter()
+        # Of work, not of waiting: other programs may have the processor.
+        began = time.thread_time()
         with pytest.raises(Unauthenticated):
             await self.identity.bearer(token)
-        assert time.perf_counter() - began < 0.05
+        assert time.thread_time() - began < 0.05
 
 
 @pytest.fixture

@@ -128,6 +128,6 @@ async def test_d14_a_thousand_wrong_passwords_do_not_stop_pulls(server: RunningR
         await guesses
     # A wrong password, or one that nobody had the time to compare.
     assert set(statuses) <= {401, 429, 503}, set(statuses)
-    assert 429 in statuses
+    assert {429, 503} & set(statuses)
     # A single hash takes longer than this; a thousand would take a minute.
     assert statistics.median(times) < 1.0, times

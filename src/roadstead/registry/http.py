@@ -2,7 +2,7 @@
 
     path                                     methods                 answered by
     ───────────────────────────────────────  ──────────────────────  ─────────────────────
-    /v2/                                     GET HEAD                catalog/http.py
+    /v2/, /v2                                GET HEAD                catalog/http.py
     /v2/_catalog                             GET HEAD                catalog/http.py
     /v2/_oci/ext/discover                    GET HEAD                catalog/http.py
     /v2/<name>/_oci/ext/discover             GET HEAD                catalog/http.py

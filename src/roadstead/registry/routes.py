@@ -49,6 +49,8 @@ def routes(
         route("/v2/<name>/tags/list", GET=tags.list, pulls=True),
         route("/v2/<name>/referrers/<digest>", GET=referrers.list, pulls=True),
         route("/v2/", GET=catalog.ping),
+        # Some people leave the slash out.
+        route("/v2", GET=catalog.ping),
         route("/v2/_catalog", GET=catalog.list),
         route("/v2/_oci/ext/discover", GET=catalog.extensions),
         route("/v2/<name>/_oci/ext/discover", GET=catalog.repository_extensions),

@@ -32,6 +32,8 @@ _LONGEST_PAUSE = 30.0
 # A worker that was ready and lived so long, in seconds, is no part of a series of deaths: it was killed, or ran out of
 # memory, and pausing for its sake would only add to the outage.
 _SETTLED = 5.0
+# When the system gives no process, it is asked again after so long.
+_NO_PROCESS = 1.0
 # After the second signal, workers get so long to go by themselves.
 _LAST_GRACE = 2.0
 
@@ -147,8 +149,13 @@ class Supervisor:
         missing = self._count - sum(not worker.retiring for worker in self._workers)
         if missing <= 0 or time.monotonic() < self._next_start:
             return
-        for _ in range(missing):
-            self._add_worker()
+        try:
+            for _ in range(missing):
+                self._add_worker()
+        except OSError as error:
+            # No process or no descriptor to be had.  Those that serve go on serving.
+            self._next_start = time.monotonic() + _NO_PROCESS
+            log.error("worker.not_started", reason=str(error), restart_in=_NO_PROCESS)  # noqa: TRY400 - said
 
     def _add_worker(self) -> None:
         taken = {worker.place for worker in self._workers}

@@ -50,6 +50,14 @@ READABLE_BLOB = PreparedQuery(
 
 _BLOB = PreparedStatement(select(BLOBS.c.id).where(BLOBS.c.digest == bindparam("digest")))
 
+_STORED = PreparedStatement(
+    select(BLOBS.c.size, BLOBS.c.storage_key).where(BLOBS.c.digest == bindparam("digest"))
+)
+_MOVE = PreparedStatement(
+    update(BLOBS)
+    .where(BLOBS.c.digest == bindparam("of_digest"), BLOBS.c.storage_key == bindparam("old_key"))
+    .values(storage_key=bindparam("new_key"))
+)
 _PROMISE = PreparedStatement(
     update(BLOBS)
     .where(BLOBS.c.id == bindparam("blob_id"), BLOBS.c.unreferenced_since < bindparam("now"))
@@ -133,6 +141,17 @@ def insert_blob(conn: Connection, digest: str, *, size: int, storage_key: str, n
         raise Conflict("the blob was removed just now", remedy="push it again")
     promise_blob(conn, known, now=now)
     return known, False
+
+
+def stored_blob(conn: Connection, digest: str) -> tuple[int, str] | None:
+    """`(size, storage key)` of the blob."""
+    row = _STORED.first(conn, {"digest": digest})
+    return None if row is None else (row[0], row[1])
+
+
+def move_blob(conn: Connection, digest: str, *, old_key: str, new_key: str) -> bool:
+    """Let the blob's bytes be those of another key; False if they are not where they were."""
+    return _MOVE.run(conn, {"of_digest": digest, "old_key": old_key, "new_key": new_key}) == 1
 
 
 def link_blob(conn: Connection, repository_id: int, blob_id: int, *, now: int) -> bool:

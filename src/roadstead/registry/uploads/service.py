@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
+import structlog
 from sqlalchemy import Connection
 
 from roadstead.config.settings import RegistrySettings
 from roadstead.db.database import Database
-from roadstead.errors import BlobUploadUnknown, RangeInvalid, RoadsteadError, SizeInvalid, TooManyRequests
+from roadstead.errors import (
+    BlobUnknown,
+    BlobUploadUnknown,
+    RangeInvalid,
+    RoadsteadError,
+    SizeInvalid,
+    TooManyRequests,
+)
 from roadstead.identity.principals import Principal
 from roadstead.oci.digests import Digest
 from roadstead.oci.names import RepositoryName
@@ -28,6 +36,8 @@ from roadstead.registry.uploads.intake import Intake, overtaken
 from roadstead.registry.uploads.queries import Session
 from roadstead.storage.protocol import BlobStore
 from roadstead.telemetry.clock import Clock, now_ms
+
+log = structlog.get_logger()
 
 # First and last byte of a chunk, both counted from the first byte of the blob.
 ChunkRange = tuple[int, int]
@@ -144,9 +154,38 @@ class Uploads:
             done = await intake.finish(digest)
             async with intake.deciding():
                 kept = await self._database.write(self._commit, project_id, intake.session, done, digest)
-            # From here on the bytes are the blob's, and an error must not take them away.
+            # From here on the bytes may be the blob's, and an error must not take them away.
             intake.unsettled = True
-            await asyncio.shield(intake.retire(blob_was_there=not kept))
+            await asyncio.shield(self._conclude(intake, done, digest, kept=kept))
+
+    async def _conclude(self, intake: Intake, done: Session, digest: Digest, *, kept: bool) -> None:
+        """The row committed.  Bytes that it does not name go, once it is sure that those it names are there."""
+        healed = not kept and await self._heal(done, digest)
+        await intake.retire(blob_was_there=not (kept or healed))
+
+    async def _heal(self, done: Session, digest: Digest) -> bool:
+        """Whether our bytes took the place of a known blob's that were lost, after a restore for example.
+
+        A client that pushes a blob again brings what its registry may have lost: that is not thrown away.
+        """
+        assert done.storage_key is not None  # noqa: S101 - checked when it was committed
+        known = await self._database.read(blob_queries.stored_blob, str(digest))
+        if known is None:
+            return False
+        size, key = known
+        try:
+            if await self._store.size(key) == size:
+                return False
+        except BlobUnknown:
+            pass
+        moved = await self._database.write(
+            blob_queries.move_blob, str(digest), old_key=key, new_key=done.storage_key
+        )
+        if moved:
+            log.warning("blob.healed", digest=str(digest), size=size)
+            with suppress(RoadsteadError):
+                await self._store.delete(key)
+        return moved
 
     def _commit(
         self, conn: Connection, project_id: int, session: Session, done: Session, digest: Digest
