@@ -112,6 +112,11 @@ class Roadstead:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def kept_keys(settings: Settings) -> float:
+    """How long a retired key goes on to verify, in seconds: as long as what it signed may be good."""
+    return max(settings.auth.token_lifetime, settings.auth.refresh_token_lifetime)
+
+
 def gates(settings: Settings) -> Sequence[Gate]:
     """Who may refuse, in the order in which they are asked."""
     return [] if settings.registry.delete_enabled else [DeletionSwitch()]
@@ -143,8 +148,7 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
         database, store = offline.database, offline.store
         hasher = PasswordHasher(concurrency=settings.auth.max_concurrent_hashes)
         stack.callback(hasher.close)
-        keep = max(settings.auth.token_lifetime, settings.auth.refresh_token_lifetime)
-        ring = await KeyRing.open(database, keep=keep)
+        ring = await KeyRing.open(database, keep=kept_keys(settings))
         issuer = TokenIssuer(
             ring,
             service=settings.auth.service,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -59,3 +60,12 @@ def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> C
 
 def lines(text: str) -> Sequence[str]:
     return text.splitlines()
+
+
+@pytest.fixture
+def registry(sqlite_template: Path) -> Path:
+    """A data folder, where the command line looks for it."""
+    folder = Path("roadstead-data")
+    folder.mkdir()
+    shutil.copy(sqlite_template, folder / "roadstead.db")
+    return folder

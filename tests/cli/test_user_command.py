@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -18,15 +17,6 @@ from roadstead.identity.queries import credentials_of
 from roadstead.wiring import open_offline
 
 PASSWORD = b"correct horse battery\n"
-
-
-@pytest.fixture
-def registry(sqlite_template: Path) -> Path:
-    """A data folder, where the command line looks for it."""
-    folder = Path("roadstead-data")
-    folder.mkdir()
-    shutil.copy(sqlite_template, folder / "roadstead.db")
-    return folder
 
 
 @pytest.fixture

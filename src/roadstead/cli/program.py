@@ -36,6 +36,7 @@ _MEMBERS = {
     "check": ("roadstead.cli.check:check", "Look for problems, and say what to do about them."),
     "config": ("roadstead.cli.config:config", "Show, validate and explain the settings."),
     "user": ("roadstead.cli.user:user", "List, add and change the people who may sign in."),
+    "key": ("roadstead.cli.key:key", "List and rotate the keys that sign tokens."),
     "help": ("roadstead.cli.help:help_command", "Show the help of a command."),
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from roadstead.cli.commands import LazyGroup, command
-from roadstead.cli.options import data_options, load_settings, output_options, show_options
+from roadstead.cli.offline import ask_offline
+from roadstead.cli.options import data_options, output_options, show_options
 from roadstead.cli.output import Record, print_list, print_one
 from roadstead.cli.passwords import password_options, read_password
 from roadstead.cli.terminal import confirm_or_refuse, say
@@ -207,24 +207,8 @@ for member in (list_users, show, create, reset_password, disable, enable, set_ad
 
 
 def _with_users(config_file: Path | None, data: str | None, ask: Callable[[Users], Awaitable[T]]) -> T:
-    """Open the installation that the options name, ask one thing of its users, and close it."""
-    settings = load_settings(config_file, {"data": data}).settings
-    from roadstead.db import migrations
-    from roadstead.errors import Invalid
-    from roadstead.wiring import open_offline
-
-    if migrations.state(settings.database_url).current is None:
-        raise Invalid(
-            f"there is no registry in {settings.data} yet",
-            remedy="name another folder with --data, or start a registry first: roadstead serve",
-        )
-    migrations.require_current(settings.database_url)
-
-    async def asked() -> T:
-        async with open_offline(settings) as offline:
-            return await ask(offline.users)
-
-    return asyncio.run(asked())
+    """Ask one thing of the users of the installation that the options name."""
+    return ask_offline(config_file, data, lambda offline: ask(offline.users))
 
 
 async def _all_records(users: Users) -> list[Record]:
