@@ -287,7 +287,7 @@ def _create_uploads() -> None:
             ondelete="CASCADE",
         ),
         sa.ForeignKeyConstraint(
-            ["user_id"], ["users.id"], name="fk_uploads_user_id_users", ondelete="CASCADE"
+            ["user_id"], ["users.id"], name="fk_uploads_user_id_users", ondelete="SET NULL"
         ),
         sa.PrimaryKeyConstraint("id", name="pk_uploads"),
         sa.UniqueConstraint("storage_key", name="uq_uploads_storage_key"),

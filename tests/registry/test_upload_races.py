@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from tests.registry.faults import Pause
 from tests.registry.workshop import NAME, Held, Worker, Workshop, body, then_gone
 from tests.storage.faults import Gated
@@ -20,6 +21,7 @@ from roadstead.errors import (
     RoadsteadError,
     SizeInvalid,
     TooLarge,
+    Unauthenticated,
 )
 from roadstead.oci.digests import Digest
 from roadstead.registry.calls import ClientGone
@@ -425,6 +427,17 @@ async def test_expiry_takes_the_abandoned_and_leaves_the_rest(workshop: Workshop
     assert await one.uploads.expire(batch=2) == 4
     assert {row.id for row in await workshop.upload_rows()} == {young, old[0]}
     await workshop.check()
+
+
+async def test_the_uploads_of_a_deleted_account_go_with_their_bytes(workshop: Workshop, one: Worker) -> None:
+    upload = await one.begin()
+    await one.patch(upload, DATA)
+    await workshop.database.write(lambda conn: conn.execute(text("DELETE FROM users")) and None)
+    with pytest.raises(Unauthenticated):
+        await one.status(upload)
+    workshop.now += 25 * 3_600_000
+    assert await one.uploads.expire() == 1
+    assert await workshop.stored_keys() == set()
 
 
 # ── bytes that were lost ────────────────────────────────────────────────────────────────────────────────

@@ -16,7 +16,10 @@ class Upload(Base):
     repository_id: Mapped[int] = mapped_column(
         RowId, ForeignKey("repositories.id", ondelete="CASCADE"), index=True
     )
-    user_id: Mapped[int | None] = mapped_column(RowId, ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    # Of an account that is gone, NULL: nobody goes on with the upload, and its expiry deletes the bytes too.
+    user_id: Mapped[int | None] = mapped_column(
+        RowId, ForeignKey("users.id", ondelete="SET NULL"), index=True
+    )
     # Where the durable bytes are; NULL while there are none.
     storage_key: Mapped[str | None] = mapped_column(BytewiseText, unique=True)
     # The store's own notes, opaque to all others.
