@@ -169,15 +169,14 @@ class Uploads:
         A client that pushes a blob again brings what its registry may have lost: that is not thrown away.
         """
         assert done.storage_key is not None  # noqa: S101 - checked when it was committed
-        known = await self._database.read(blob_queries.stored_blob, str(digest))
-        if known is None:
+        try:
+            known = await self._database.read(blob_queries.stored_blob, str(digest))
+            if known is None or await self._has_bytes(*known):
+                return False
+        except RoadsteadError:
+            # Nobody can look now: all stays as it was before this push.
             return False
         size, key = known
-        try:
-            if await self._store.size(key) == size:
-                return False
-        except BlobUnknown:
-            pass
         moved = await self._database.write(
             blob_queries.move_blob, str(digest), old_key=key, new_key=done.storage_key
         )
@@ -186,6 +185,12 @@ class Uploads:
             with suppress(RoadsteadError):
                 await self._store.delete(key)
         return moved
+
+    async def _has_bytes(self, size: int, key: str) -> bool:
+        try:
+            return await self._store.size(key) == size
+        except BlobUnknown:
+            return False
 
     def _commit(
         self, conn: Connection, project_id: int, session: Session, done: Session, digest: Digest
