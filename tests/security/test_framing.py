@@ -412,6 +412,19 @@ def test_a_client_that_takes_nothing_is_cut(server: Serving, app: Echo) -> None:
     client.close()
 
 
+def test_a_chunked_body_that_nobody_reads_is_drained_and_the_connection_goes_on(server: Serving) -> None:
+    """Its last read holds more than a head may: that is not the head of the next request."""
+    chunk = b"%x\r\n" % 120_000 + b"x" * 120_000 + b"\r\n"
+    client = server.connect()
+    client.send(post(b"Transfer-Encoding: chunked", target=b"/unread", body=chunk))
+    assert client.response().status == 401
+    client.send(chunk + b"0\r\n\r\n")
+    # The end of the body has been read by itself.
+    time.sleep(0.2)
+    client.send(GOOD)
+    assert client.response().status == 200
+
+
 def test_an_early_answer_is_readable_while_the_body_still_comes(server: Serving) -> None:
     client = server.connect()
     client.send(post(b"Content-Length: 900000", target=b"/unread", body=b"x" * 900_000) + GOOD)

@@ -138,14 +138,19 @@ class GuardedProtocol(Parsing):
             of_body = self.body_bytes if fresh else self.body_bytes - body_bytes
             self._count_framing(len(data) - of_body - (self.head_bytes if fresh else 0))
         if not self.deaf:
-            self._set_deadline(len(data), fresh=fresh > 0, was_in_head=was_in_head)
+            self._set_deadline(
+                len(data), fresh=fresh > 0, was_in_head=was_in_head, was_in_body=bool(was_in_body)
+            )
 
-    def _set_deadline(self, count: int, *, fresh: bool, was_in_head: bool) -> None:
+    def _set_deadline(self, count: int, *, fresh: bool, was_in_head: bool, was_in_body: bool) -> None:
         """The read ended: if in the middle of something, the client has so long for the rest."""
         phase = self.deadlines.phase
         if phase is Phase.BODY or phase is Phase.DRAIN:
             if fresh:
                 self.body_begins()
+        elif was_in_body and not self.in_head:
+            # The end of a body whose request was answered already.  No head has begun.
+            return
         elif self.in_head or phase is Phase.FIRST or phase is Phase.IDLE:
             self._count_head(count, same=not fresh and (was_in_head or not self.in_head))
 
