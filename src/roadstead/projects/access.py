@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, FromClause, Select, Table, bindparam, literal, select
 
 from roadstead.db.tables import Project, User
-from roadstead.errors import Denied, NameUnknown, NotFound, Unauthenticated
+from roadstead.errors import Denied, NameUnknown, Unauthenticated
 from roadstead.identity.principals import Principal
 from roadstead.oci.names import RepositoryName
 from roadstead.projects.roles import NOTHING, PERMISSIONS, Action, Role
@@ -176,8 +176,3 @@ def too_narrow(name: RepositoryName, action: Action) -> SignInNeeded:
 def _wanted(name: RepositoryName, action: Action) -> str:
     """The scope to put into a challenge: a pusher also reads."""
     return scope_of(name, Action.PULL) if action is Action.PULL else scope_of(name, Action.PULL, action)
-
-
-def is_refusal(error: Exception) -> bool:
-    """Whether an error of `authorize` says no, for callers that then do something else."""
-    return isinstance(error, Unauthenticated | Denied | NotFound)

@@ -60,7 +60,7 @@ class Blobs:
         """
         row = await self._database.first(
             queries.READABLE_BLOB,
-            {"user_id": principal.user_id, "project": name.project, "path": name.path, "digest": str(digest)},
+            {**self._projects.parameters(principal, name), "path": name.path, "digest": str(digest)},
         )
         assert row is not None  # noqa: S101 - the query starts from a constant row
         self._projects.authorize(AccessFacts.of(row), principal, name, Action.PULL)

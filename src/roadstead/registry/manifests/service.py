@@ -144,7 +144,7 @@ class Manifests:
     async def _find(
         self, principal: Principal, name: RepositoryName, reference: Tag | Digest, *, count: bool
     ) -> FoundManifest:
-        parameters = {"user_id": principal.user_id, "project": name.project, "path": name.path}
+        parameters = {**self._projects.parameters(principal, name), "path": name.path}
         if isinstance(reference, Digest):
             row = await self._database.first(queries.BY_DIGEST, {**parameters, "digest": str(reference)})
         else:

@@ -61,8 +61,7 @@ class Referrers:
         rows = await self._database.all(
             queries.PAGE,
             {
-                "user_id": principal.user_id,
-                "project": name.project,
+                **self._projects.parameters(principal, name),
                 "path": name.path,
                 "subject": str(subject),
                 "after": page.after or "",
