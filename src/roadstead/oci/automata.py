@@ -22,6 +22,8 @@ class Automaton:
     follows: tuple[int, ...]
     # The states that lead to the next one only, so that a shift moves all of them at once.
     straight: int
+    # The states that lead to themselves.
+    loops: int
     # The states that a character moves: those that name it, and those that a function lets through.
     letters: Mapping[str, int]
     classes: tuple[tuple[Callable[[str], bool], int], ...]
@@ -36,11 +38,16 @@ class Automaton:
                 mask = movable[character] = self._moved_by(character)
             moving = states & mask
             states = (moving & self.straight) << 1
-            moving &= ~self.straight
-            while moving:
-                lowest = moving & -moving
+            stepping = moving & ~self.straight & ~self.loops
+            while stepping:
+                lowest = stepping & -stepping
                 states |= self.follows[lowest.bit_length() - 1]
-                moving ^= lowest
+                stepping ^= lowest
+            # Free moves are made already: who stays where somebody came adds nothing.
+            staying = moving & self.loops & ~states
+            while staying:
+                states |= self.follows[(staying & -staying).bit_length() - 1]
+                staying &= ~states
             if not states:
                 return False
         return states & self.accepting != 0
@@ -89,7 +96,7 @@ class Builder:
         reached = self._reached(accepting)
         letters: dict[str, int] = {}
         classes: dict[Callable[[str], bool], int] = {}
-        follows, straight = [0] * len(reached), 0
+        follows, straight, loops = [0] * len(reached), 0, 0
         for number, step in enumerate(self._steps):
             if step is None:
                 continue
@@ -99,10 +106,18 @@ class Builder:
             else:
                 classes[symbol] = classes.get(symbol, 0) | 1 << number
             follows[number] = reached[target]
-            if reached[target] == 1 << number + 1:
+            if target == number:
+                loops |= 1 << number
+            elif reached[target] == 1 << number + 1:
                 straight |= 1 << number
         return Automaton(
-            reached[start], 1 << accepting, tuple(follows), straight, letters, tuple(classes.items())
+            start=reached[start],
+            accepting=1 << accepting,
+            follows=tuple(follows),
+            straight=straight,
+            loops=loops,
+            letters=letters,
+            classes=tuple(classes.items()),
         )
 
     def _reached(self, accepting: int) -> list[int]:

@@ -181,10 +181,12 @@ class _Translation:
         inside = (self._builder.loop(within, _no_slash),) if within else ()
         if not places.fresh:
             return _Places(inside=inside, vanished=places.unslashed)
+        # Only to save states: nothing but a slash, or the end, can follow here.
+        whole = self._text[self._at : self._at + 1] in {"", "/"}
         return _Places(
             inside=inside,
             swallowing=(self._builder.loop(places.fresh, _anything),),
-            narrow=(self._builder.loop(places.fresh, _no_slash),),
+            narrow=() if whole else (self._builder.loop(places.fresh, _no_slash),),
             untouched=places.fresh,
             vanished=places.unslashed,
         )
