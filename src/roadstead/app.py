@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
+from roadstead.api.server import ApiServer
 from roadstead.config.settings import Settings
 from roadstead.errors import Unavailable
 from roadstead.identity.http import TokenService
@@ -25,11 +26,12 @@ from roadstead.wiring import Roadstead, build
 
 
 class Application:
-    """`/v2` first, in front of any framework; everything else is FastAPI's."""
+    """`/v2` first, in front of any framework; then the admin API; everything else is FastAPI's."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.registry: RegistryApp | None = None
+        self.api: ApiServer | None = None
         # An API's description is for its users, not for whoever asks: the admin API turns it on for itself.
         # A path is what it is: a redirect would lead to the Host that the client made up, external_urls or not.
         self.web = FastAPI(
@@ -42,6 +44,9 @@ class Application:
             if path.startswith(b"/v2/") or path == b"/v2":
                 await self.registry(scope, receive, send)
                 return
+            if path.startswith(b"/api/") and self.api is not None:
+                await self.api(scope, receive, send)
+                return
         await self.web(scope, receive, send)
 
     @asynccontextmanager
@@ -50,6 +55,7 @@ class Application:
             parts = await stack.enter_async_context(build(self.settings))
             await stack.enter_async_context(parts.background(jobs=self.settings.jobs.embedded))
             self.registry = registry_app(parts)
+            self.api = ApiServer(parts.services)
             mount(web, parts)
             yield
 

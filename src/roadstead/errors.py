@@ -70,6 +70,16 @@ class Conflict(RoadsteadError):
     """Something else happened first."""
 
 
+class Precondition(RoadsteadError):
+    """A rule of the project, or the state of things, forbids it now; somebody may change that."""
+
+    code = "PRECONDITION"
+
+
+class NotBuilt(Unsupported):
+    """Harbor has it, and this registry does not, or not yet."""
+
+
 class TooLarge(RoadsteadError):
     """More bytes than the limit allows."""
 

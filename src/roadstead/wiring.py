@@ -17,6 +17,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection
 
+from roadstead.api.services import Services
 from roadstead.config.settings import Settings
 from roadstead.db import migrations
 from roadstead.db.database import Database
@@ -33,6 +34,7 @@ from roadstead.identity.service import UserExists, Users, create_account
 from roadstead.identity.tokens import TokenIssuer
 from roadstead.jobs.runner import JobHandler, JobRunner
 from roadstead.jobs.schedules import Every
+from roadstead.projects.authority import Authority
 from roadstead.projects.queries import create_project
 from roadstead.projects.service import Projects
 from roadstead.registry.blobs.service import Blobs
@@ -96,6 +98,8 @@ class Roadstead:
     pulls: PullCounter
     runner: JobRunner
     dispatcher: Dispatcher
+    # What the admin API asks.
+    services: Services
 
     @asynccontextmanager
     async def background(self, *, jobs: bool) -> AsyncIterator[None]:
@@ -190,6 +194,15 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
                 schedules=schedules(),
             ),
             dispatcher=dispatcher,
+            services=Services(
+                settings=settings,
+                database=database,
+                store=store,
+                authenticator=authenticator,
+                authority=Authority(database, projects),
+                projects=projects,
+                users=offline.users,
+            ),
         )
 
 

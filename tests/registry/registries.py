@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 from tests.registry.actors import PASSWORD, Actor, basic
 
 from roadstead import wiring
+from roadstead.api.server import ApiServer
 from roadstead.app import Application, mount, registry_app
 from roadstead.config.settings import DatabaseSettings, Settings
 from roadstead.identity.passwords import PasswordHasher, hash_password
@@ -90,6 +91,16 @@ class Registry:
         )
         return {str(key) for (key,) in rows}
 
+    async def make_project_admin(self, username: str) -> None:
+        """Of every project that there is."""
+        await self.change(
+            "INSERT INTO grants (place, project_id, user_id, role_id, permissions, repositories, created_at)"
+            " SELECT 'project', p.id, u.id, 1, '', '', 1 FROM projects p CROSS JOIN users u"
+            " WHERE u.username = :name AND NOT EXISTS (SELECT 1 FROM grants g"
+            " WHERE g.project_id = p.id AND g.user_id = u.id)",
+            name=username,
+        )
+
     async def add_project(self, name: str, owner: str | None, *, public: bool = False) -> None:
         await self.parts.database.write(_project, name, owner, public)
 
@@ -116,6 +127,7 @@ async def open_registry(settings: Settings, *, seed: bool = True) -> AsyncIterat
             await parts.database.write(_seed)
         app = Application(settings)
         app.registry = registry_app(parts)
+        app.api = ApiServer(parts.services)
         mount(app.web, parts)
         yield Registry(app, parts)
         await parts.authenticator.close()

@@ -111,7 +111,7 @@ async def test_X7_pushing_content_that_is_known_needs_all_of_it(registry: Regist
 @pytest.fixture
 async def both(registry: Registry) -> Actor:
     """Somebody who may read both projects."""
-    await registry.change("UPDATE projects SET owner_id = (SELECT id FROM users WHERE username = 'alice')")
+    await registry.make_project_admin("alice")
     return registry.alice
 
 

@@ -88,8 +88,14 @@ class Authenticator:
         self._checking: dict[bytes, asyncio.Task[Principal]] = {}
         self._chores: set[asyncio.Task[None]] = set()
 
-    async def authenticate(self, authorization: str | None, *, client: str) -> Principal:
-        """Who sends a request with this `Authorization` header, from the address `client`.
+    async def authenticate(
+        self,
+        authorization: str | None,
+        *,
+        client: str,
+        door: str = "registry",  # noqa: ARG002 - doors will differ in what a handed-over password opens
+    ) -> Principal:
+        """Who sends a request with this `Authorization` header, from the address `client`, to a door.
 
         No header, and Basic with neither name nor password, is `ANONYMOUS`.  Raises `Unauthenticated`,
         `TooManyRequests` or `Unavailable`.

@@ -82,7 +82,7 @@ class TokenService:
                 form.raw(name)
             offline = form.one("offline_token") == "true"
             principal = await self._basic(request)
-            return await self._answer(form, principal, offline=offline)
+            return await self._answer(request, form, principal, offline=offline)
         except RoadsteadError as error:
             return _refusal(error, {})
 
@@ -92,7 +92,7 @@ class TokenService:
             form = await _body(request)
             form.raw("client_id")
             principal = await self._granted_by(form, _client(request))
-            return await self._answer(form, principal, offline=form.one("access_type") == "offline")
+            return await self._answer(request, form, principal, offline=form.one("access_type") == "offline")
         except RoadsteadError as error:
             return _refusal(error, {"error": _status(error)[1], "error_description": error.message})
 
@@ -121,13 +121,16 @@ class TokenService:
                 return await self._authenticator.renew(form.one("refresh_token") or "")
         raise RequestInvalid("grant_type is password or refresh_token", remedy="send one of the two")
 
-    async def _answer(self, form: Form, principal: Principal, *, offline: bool) -> Response:
+    async def _answer(self, request: Request, form: Form, principal: Principal, *, offline: bool) -> Response:
         service = form.one("service")
         if service is not None and service != self._service:
             raise RequestInvalid(
                 f"this token service is for {self._service}", remedy="use the service of the challenge"
             )
-        granted = await self._grants(principal, parse_scopes(form.many("scope")))
+        here = principal.at(
+            "registry", address=_client(request), request_id=request.scope.get("roadstead.request_id", "")
+        )
+        granted = await self._grants(here, parse_scopes(form.many("scope")))
         token = self._issuer.access_token(principal, granted)
         answer: dict[str, object] = {
             "token": token.text,

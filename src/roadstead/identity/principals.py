@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # The key in `Principal.scopes` under which rights to the registry itself are kept.
 REGISTRY = ""
@@ -24,10 +24,23 @@ class Principal:
     epoch: int
     # None: not narrowed by a token.  Else full repository name → actions; `REGISTRY` holds {"catalog"}.
     scopes: Mapping[str, frozenset[str]] | None
+    # The process itself, or a person at its command line with the right to read its database: may do everything.
+    # No proof that comes over a network ever makes one.
+    operator: bool = False
+    # The password that was shown is good for nothing but choosing another.
+    must_change: bool = False
+    # Where this request comes from: the client's address; "registry", "api", "portal", "cli" or "job"; its id.
+    address: str = ""
+    door: str = ""
+    request_id: str = ""
+
+    def at(self, door: str, *, address: str, request_id: str) -> Principal:
+        """The same caller, in one request."""
+        return replace(self, door=door, address=address, request_id=request_id)
 
     @property
     def anonymous(self) -> bool:
-        return self.user_id is None
+        return self.user_id is None and not self.operator
 
     def limits(self, repository: str, action: str) -> bool:
         """Whether the token that was shown leaves this action out."""
@@ -35,3 +48,4 @@ class Principal:
 
 
 ANONYMOUS = Principal(user_id=None, username="", epoch=0, scopes=None)
+OPERATOR = Principal(user_id=None, username="operator", epoch=0, scopes=None, operator=True, door="cli")

@@ -10,10 +10,10 @@ from roadstead.errors import Denied, NameInvalid, NameUnknown
 from roadstead.identity.principals import Principal
 from roadstead.identity.scopes import GrantedScope, RequestedScope
 from roadstead.oci.names import RepositoryName
-from roadstead.projects.access import AccessFacts, authorize, check_account, permitted, too_narrow
+from roadstead.projects.access import AccessFacts, Standing, authorize, check_account, standing, too_narrow
 from roadstead.projects.queries import ACCESS, create_project
 from roadstead.projects.queries import project_id as project_id_by_name
-from roadstead.projects.roles import EVERYTHING, Action
+from roadstead.projects.roles import Action, Permission, actions_of
 from roadstead.telemetry.clock import Clock, now_ms
 
 CATALOG = "catalog"
@@ -43,16 +43,39 @@ class Projects:
         return AccessFacts.of(row)
 
     def authorize(
-        self, facts: AccessFacts, principal: Principal, name: RepositoryName, action: Action
+        self,
+        facts: AccessFacts,
+        principal: Principal,
+        name: RepositoryName,
+        action: Action,
+        sufficient: frozenset[Permission] | None = None,
     ) -> None:
-        authorize(facts, principal, name, action, anonymous_pull=self.anonymous_pull)
+        authorize(
+            facts,
+            principal,
+            name,
+            action,
+            anonymous_pull=self.anonymous_pull,
+            now=self._clock(),
+            sufficient=sufficient,
+        )
 
-    async def require(self, principal: Principal, name: RepositoryName, action: Action) -> int:
+    def standing(self, facts: AccessFacts, principal: Principal) -> Standing:
+        """What the caller may do in the project of these facts."""
+        return standing(facts, principal, anonymous_pull=self.anonymous_pull, now=self._clock())
+
+    async def require(
+        self,
+        principal: Principal,
+        name: RepositoryName,
+        action: Action,
+        sufficient: frozenset[Permission] | None = None,
+    ) -> int:
         """The project's id, if the caller may do `action` in it.  A push may create the project."""
         facts = await self.facts(principal, name.project)
         if facts.project_id is None and action is Action.PUSH:
             return await self._create_for_push(facts, principal, name)
-        self.authorize(facts, principal, name, action)
+        self.authorize(facts, principal, name, action, sufficient)
         if facts.project_id is None:
             raise NameUnknown(
                 "no such repository", remedy="check the name, or push to it first", name=name.requested
@@ -62,11 +85,12 @@ class Projects:
     async def check_signed_in(self, principal: Principal) -> AccessFacts:
         """The account's standing, for requests that name no repository."""
         facts = await self.facts(principal, "")
-        check_account(facts, principal)
+        check_account(facts, principal, now=self._clock())
         return facts
 
     async def grants(self, principal: Principal, requested: Sequence[RequestedScope]) -> list[GrantedScope]:
         """The part of each requested scope that the caller may have; nothing is an empty list, not an error."""
+        await self.check_signed_in(principal)
         facts: dict[str, AccessFacts] = {}
         granted = []
         for scope in requested:
@@ -96,9 +120,9 @@ class Projects:
         if name.project not in known:
             known[name.project] = await self.facts(principal, name.project)
         facts = known[name.project]
-        held = permitted(facts, principal, anonymous_pull=self.anonymous_pull)
+        held = actions_of(self.standing(facts, principal).at(name.path))
         if facts.project_id is None and self._may_create(facts, principal):
-            held = EVERYTHING
+            held = frozenset(Action)
         return frozenset(map(str, held)) & scope.actions
 
     def _may_create(self, facts: AccessFacts, principal: Principal) -> bool:
@@ -107,7 +131,7 @@ class Projects:
         return facts.admin or self._settings.project_creation == "everyone"
 
     async def _create_for_push(self, facts: AccessFacts, principal: Principal, name: RepositoryName) -> int:
-        check_account(facts, principal)
+        check_account(facts, principal, now=self._clock())
         if self._may_create(facts, principal):
             if principal.limits(name.full, Action.PUSH):
                 raise too_narrow(name, Action.PUSH)
@@ -125,12 +149,11 @@ class Projects:
             )
         # A stranger learns nothing from the difference between no project and a closed one.
         authorize(
-            AccessFacts(
-                None, public=False, owner_id=None, epoch=facts.epoch, admin=False, disabled=facts.disabled
-            ),
+            facts._replace(project_id=None, admin=False),
             principal,
             name,
             Action.PUSH,
             anonymous_pull=self.anonymous_pull,
+            now=self._clock(),
         )
         raise Denied("you may not push here", name=name.requested)  # pragma: no cover - authorize raised

@@ -17,6 +17,7 @@ STATUSES: dict[type[BaseException], int] = {
     errors.Unsupported: 405,
     errors.RequestTimeout: 408,
     errors.Conflict: 409,
+    errors.Precondition: 412,
     errors.TooLarge: 413,
     errors.RangeInvalid: 416,
     errors.TooManyRequests: 429,

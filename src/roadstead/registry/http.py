@@ -47,6 +47,8 @@ Endpoint = Callable[[Call], Awaitable[Reply]]
 # The address that a client reached us at, such as `https://registry.example.com`.
 BaseUrl = Callable[[Scope], str]
 
+# What network rules and the audit log call this entrance.
+DOOR = "registry"
 API_VERSION: Header = (b"docker-distribution-api-version", b"registry/2.0")
 NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
 _NAMESPACE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?(:[0-9]{1,5})?")
@@ -124,8 +126,11 @@ class RegistryApp:
 
     async def _answer(self, call: Call) -> Reply:
         found, endpoint = self._route(call)
-        call.principal = await self._authenticator.authenticate(
-            authorization_header(call.headers), client=call.client
+        known = await self._authenticator.authenticate(
+            authorization_header(call.headers), client=call.client, door=DOOR
+        )
+        call.principal = known.at(
+            DOOR, address=call.client, request_id=call.scope.get("roadstead.request_id", "")
         )
         call.scope["roadstead.user"] = call.principal.username
         if found[0]:

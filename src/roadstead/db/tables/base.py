@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from sqlalchemy import BigInteger, Integer, LargeBinary, MetaData, Text
+from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary, MetaData, Text, false, text
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 # Text that is compared or paged sorts bytewise on both databases.
@@ -20,6 +20,13 @@ Count = Annotated[int, mapped_column(BigInteger)]
 # Milliseconds since 1970, UTC: the same number on both databases, and cheap on the hot paths.
 Instant = Annotated[int, mapped_column(BigInteger)]
 OptionalInstant = Annotated[int | None, mapped_column(BigInteger)]
+# Columns that came after the first release have a default of the database's own: the release before, which goes
+# on writing while replicas are replaced, does not know of them.
+LaterText = Annotated[str, mapped_column(BytewiseText, server_default=text("''"))]
+LaterFlag = Annotated[bool, mapped_column(Boolean, server_default=false())]
+LaterCount = Annotated[int, mapped_column(BigInteger, server_default=text("0"))]
+# A limit; -1 is none.
+Limit = Annotated[int, mapped_column(BigInteger, server_default=text("-1"))]
 
 
 class Base(DeclarativeBase):

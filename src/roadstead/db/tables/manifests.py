@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import JSON, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from roadstead.db.tables.base import (
@@ -12,6 +12,7 @@ from roadstead.db.tables.base import (
     Count,
     Id,
     Instant,
+    LaterCount,
     Name,
     OptionalInstant,
     OptionalName,
@@ -31,6 +32,7 @@ class Manifest(Base):
             sqlite_where=text("subject_digest IS NOT NULL"),
             postgresql_where=text("subject_digest IS NOT NULL"),
         ),
+        Index("ix_manifests_pushed", "repository_id", "pushed_at", "id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -47,6 +49,10 @@ class Manifest(Base):
     pushed_at: Mapped[Instant]
     pulled_at: Mapped[OptionalInstant]
     pull_count: Mapped[Count]
+    # Of all that it names and of itself; 0 is not known, of a manifest from before this was kept.
+    total_size: Mapped[LaterCount]
+    # What people are told of it beyond its bytes, from the manifest and its config; NULL until somebody looked.
+    details: Mapped[dict[str, object] | None] = mapped_column(JSON)
 
 
 class ManifestReference(Base):

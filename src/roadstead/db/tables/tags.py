@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from roadstead.db.tables.base import Base, BytewiseText, Instant, RowId
+from roadstead.db.tables.base import Base, BytewiseText, Id, Instant, Name, OptionalName, RowId
 
 
 class Tag(Base):
@@ -21,3 +21,25 @@ class Tag(Base):
     )
     created_at: Mapped[Instant]
     updated_at: Mapped[Instant]
+
+
+class TagChange(Base):
+    """What happened to a tag, and to whose hands."""
+
+    __tablename__ = "tag_changes"
+    __table_args__ = (
+        Index("ix_tag_changes_tag", "repository_id", "name", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[Id]
+    repository_id: Mapped[int] = mapped_column(RowId, ForeignKey("repositories.id", ondelete="CASCADE"))
+    name: Mapped[Name]
+    # "created", "moved", "deleted" or "restored".
+    deed: Mapped[Name]
+    # What it pointed at afterwards, or, when it was deleted, until then.
+    digest: Mapped[Name]
+    # What it pointed at before, when it moved.
+    previous: Mapped[OptionalName]
+    username: Mapped[Name]
+    at: Mapped[Instant] = mapped_column(index=True)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from sqlalchemy import JSON, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from roadstead.db.tables.base import Base, BytewiseText, Count, Instant, Name, OptionalName, RowId
+from roadstead.db.tables.base import (
+    Base,
+    BytewiseText,
+    Count,
+    Instant,
+    LaterCount,
+    Name,
+    OptionalName,
+    RowId,
+)
 
 
 class Upload(Base):
@@ -33,3 +42,5 @@ class Upload(Base):
     claim: Mapped[OptionalName]
     started_at: Mapped[Instant]
     updated_at: Mapped[Instant] = mapped_column(index=True)
+    # Bytes that are charged to the project already, on the upload's account.
+    reserved: Mapped[LaterCount]

@@ -15,9 +15,7 @@ from sqlalchemy import (
     delete,
     exists,
     null,
-    or_,
     select,
-    true,
     update,
 )
 
@@ -27,6 +25,7 @@ from roadstead.db.statements import PreparedStatement, batches, numbered, slots
 from roadstead.db.tables import Blob, Manifest, ManifestReference, RepositoryBlob
 from roadstead.errors import Conflict
 from roadstead.projects.access import PROJECTS, with_access
+from roadstead.projects.visibility import PULLS_ALL
 from roadstead.registry.repositories import REPOSITORIES, repository_source
 
 BLOBS: Table = Blob.__table__  # type: ignore[assignment]  # declared as FromClause
@@ -64,21 +63,18 @@ _PROMISE = PreparedStatement(
     .values(unreferenced_since=bindparam("now"))
 )
 
-_MAY_READ = or_(
-    bindparam("admin", type_=PROJECTS.c.public.type) == true(),
-    PROJECTS.c.owner_id == bindparam("user_id", type_=PROJECTS.c.owner_id.type),
-    PROJECTS.c.public == true(),
-)
-_READABLE_LINK = (
+_LINK = (
     select(BLOBS.c.id)
     .join(LINKS, LINKS.c.blob_id == BLOBS.c.id)
     .join(REPOSITORIES, REPOSITORIES.c.id == LINKS.c.repository_id)
     .join(PROJECTS, PROJECTS.c.id == REPOSITORIES.c.project_id)
-    .where(BLOBS.c.digest == bindparam("digest"), _MAY_READ)
+    .where(BLOBS.c.digest == bindparam("digest"))
     .limit(1)
 )
-_READABLE_LINK_IN_PROJECT = _READABLE_LINK.where(PROJECTS.c.name == bindparam("project"))
-_READABLE_LINK_IN = _READABLE_LINK_IN_PROJECT.where(REPOSITORIES.c.path == bindparam("path"))
+# A project with network rules of its own is asked by name, where the address is looked at.
+_READABLE_LINK = _LINK.where(PULLS_ALL, PROJECTS.c.network_rules == "")
+_LINK_IN_PROJECT = _LINK.where(PROJECTS.c.name == bindparam("project"))
+_LINK_IN = _LINK_IN_PROJECT.where(REPOSITORIES.c.path == bindparam("path"))
 
 _LINKED = (
     select(BLOBS.c.id, BLOBS.c.size)
@@ -110,12 +106,16 @@ def _hold(count: int) -> PreparedStatement:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where to look for a blob to mount: everywhere, in a project, or in one repository of it; and as whom."""
+    """Where to look for a blob to mount.
 
-    project: str | None
-    path: str | None
-    user_id: int | None
-    admin: bool
+    In one repository, or, without a path, in all of a project: the caller's right to pull there has been checked.
+    Without a project: wherever the user may pull, as the database says.
+    """
+
+    project: str | None = None
+    path: str | None = None
+    user_id: int | None = None
+    admin: bool = False
 
 
 def blob_id(conn: Connection, digest: str) -> int | None:
@@ -166,16 +166,16 @@ def promise_blob(conn: Connection, blob_id: int, *, now: int) -> bool:
 
 
 def readable_blob(conn: Connection, digest: str, source: Source) -> int | None:
-    """The blob's id if the user of `source` may pull it from there."""
-    statement = _READABLE_LINK
-    values: dict[str, object] = {"digest": digest, "user_id": source.user_id, "admin": source.admin}
-    if source.project is not None:
-        statement = _READABLE_LINK_IN_PROJECT
-        values["project"] = source.project
-        if source.path is not None:
-            statement = _READABLE_LINK_IN
-            values["path"] = source.path
-    return conn.execute(statement, values).scalar_one_or_none()
+    """The blob's id if it is there."""
+    if source.project is None:
+        values = {"digest": digest, "user_id": source.user_id, "admin": source.admin}
+        return conn.execute(_READABLE_LINK, values).scalar_one_or_none()
+    if source.path is None:
+        return conn.execute(
+            _LINK_IN_PROJECT, {"digest": digest, "project": source.project}
+        ).scalar_one_or_none()
+    place = {"digest": digest, "project": source.project, "path": source.path}
+    return conn.execute(_LINK_IN, place).scalar_one_or_none()
 
 
 def linked_blob(conn: Connection, repository_id: int, digest: str) -> Row[int, int] | None:

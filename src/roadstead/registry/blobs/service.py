@@ -9,12 +9,12 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from roadstead.db.database import Database
-from roadstead.errors import BlobUnknown, Unsupported
+from roadstead.errors import BlobUnknown, Denied, NotFound, Unauthenticated, Unsupported
 from roadstead.identity.principals import Principal
 from roadstead.oci.digests import Digest
 from roadstead.oci.names import RepositoryName
-from roadstead.projects.access import WIDTH, AccessFacts
-from roadstead.projects.roles import Action
+from roadstead.projects.access import WIDTH, AccessFacts, check_address
+from roadstead.projects.roles import Action, allows
 from roadstead.projects.service import Projects
 from roadstead.registry.blobs import queries
 from roadstead.registry.gates import Attempt, Deed, Gate, check_all
@@ -89,40 +89,64 @@ class Blobs:
         to `name` is checked here.
         """
         project_id = await self._projects.require(principal, name, Action.PUSH)
-        facts = await self._projects.facts(principal, name.project)
-        sources = self._sources(principal, name, source, admin=facts.admin)
+        sources = await self._sources(principal, name, source)
+        if not sources:
+            return False
         return await self._database.write(self._mount, project_id, name.path, str(digest), sources)
 
-    def _sources(
-        self, principal: Principal, target: RepositoryName, wanted: RepositoryName | None, *, admin: bool
+    async def _sources(
+        self, principal: Principal, target: RepositoryName, wanted: RepositoryName | None
     ) -> Sequence[queries.Source]:
-        """Where to look for the blob, and as whom.
+        """Where to look for the blob.
 
         A token is worth what it names: beyond that there are the target's own project, where its holder
         pushes, and what everybody may pull.
         """
-        whole = queries.Source(
-            project=None if wanted is None else wanted.project,
-            path=None if wanted is None else wanted.path,
-            user_id=principal.user_id,
-            admin=admin,
-        )
-        if principal.scopes is None:
-            return [whole]
         if wanted is not None:
-            if not principal.limits(wanted.full, Action.PULL) or wanted.project == target.project:
-                return [whole]
-            named = []
-        else:
-            named = [
-                replace(whole, project=project, path=path)
-                for project, slash, path in (name.partition("/") for name in principal.scopes)
-                if slash and not principal.limits(f"{project}/{path}", Action.PULL)
-            ]
-            named.append(replace(whole, project=target.project))
+            within = principal.scopes is None or wanted.project == target.project
+            if await self._may_pull(principal, wanted, unnamed=within):
+                return [queries.Source(wanted.project, wanted.path)]
+            return []
+        if principal.scopes is None:
+            facts = await self._projects.facts(principal, target.project)
+            standing = self._projects.standing(facts, principal)
+            own = [queries.Source(target.project)] if allows(standing.permissions, Action.PULL) else []
+            return [*own, queries.Source(user_id=principal.user_id, admin=bool(facts.admin))]
+        named = []
+        for full in principal.scopes:
+            place = self._named(full)
+            if place is not None and await self._may_pull(principal, place, unnamed=False):
+                named.append(queries.Source(place.project, place.path))
+        facts = await self._projects.facts(principal, target.project)
+        if allows(self._projects.standing(facts, principal).permissions, Action.PULL):
+            named.append(queries.Source(target.project))
         if self._projects.anonymous_pull:
-            named.append(replace(whole, user_id=None, admin=False))
+            named.append(queries.Source())
         return named
+
+    def _named(self, full: str) -> RepositoryName | None:
+        project, slash, path = full.partition("/")
+        return RepositoryName(project, path, full) if slash else None
+
+    async def _may_pull(self, principal: Principal, name: RepositoryName, *, unnamed: bool) -> bool:
+        """Whether the caller may pull from there; with `unnamed`, whatever their token names."""
+        facts = await self._projects.facts(principal, name.project)
+        asking = replace(principal, scopes=None) if unnamed else principal
+        try:
+            self._projects.authorize(facts, asking, name, Action.PULL)
+        except (Denied, NotFound, Unauthenticated):
+            return self._projects.anonymous_pull and not unnamed and self._is_open(facts, principal, name)
+        return True
+
+    def _is_open(self, facts: AccessFacts, principal: Principal, name: RepositoryName) -> bool:
+        """Whether anybody may pull from there, from this address."""
+        if not facts.public:
+            return False
+        try:
+            check_address(facts, principal, name.project)
+        except Denied:
+            return False
+        return True
 
     def _mount(
         self,

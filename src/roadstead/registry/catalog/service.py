@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import Row
+
 from roadstead.db.database import Database
 from roadstead.identity.principals import REGISTRY, Principal
 from roadstead.oci.paging import Page
 from roadstead.projects.access import SignInNeeded
+from roadstead.projects.networks import admits
+from roadstead.projects.roles import Action, allows
 from roadstead.projects.service import CATALOG, Projects
 from roadstead.registry.catalog import queries
 
@@ -37,13 +41,28 @@ class Catalog:
             )
         facts = await self._projects.check_signed_in(principal)
         project, _, path = (page.after or "").partition("/")
-        rows = await self._database.read(
-            queries.repositories_after,
-            project,
-            path,
-            user_id=principal.user_id,
-            admin=facts.admin,
-            limit=page.limit + 1,
-        )
-        names = [f"{row.name}/{row.path}" for row in rows]
+        names: list[str] = []
+        while len(names) <= page.limit:
+            # One more than asked for, to learn whether there is a next page.
+            wanted = page.limit + 1 - len(names)
+            rows = await self._database.read(
+                queries.repositories_after,
+                project,
+                path,
+                user_id=principal.user_id,
+                admin=bool(facts.admin),
+                limit=wanted,
+            )
+            names += [f"{row.name}/{row.path}" for row in rows if await self._shown(principal, row)]
+            if len(rows) < wanted:
+                break
+            project, path = rows[-1].name, rows[-1].path
         return CatalogPage(names[: page.limit], more=len(names) > page.limit)
+
+    async def _shown(self, principal: Principal, row: Row[str, str, str, bool]) -> bool:
+        if row.network_rules and not admits(row.network_rules, principal.door, principal.address):
+            return False
+        if row.whole:
+            return True
+        facts = await self._projects.facts(principal, row.name)
+        return allows(self._projects.standing(facts, principal).at(row.path), Action.PULL)

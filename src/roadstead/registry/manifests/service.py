@@ -20,7 +20,7 @@ from roadstead.oci.manifests import Manifest, parse_manifest
 from roadstead.oci.media_types import INDEXES, is_acceptable
 from roadstead.oci.names import RepositoryName, Tag
 from roadstead.projects.access import WIDTH, AccessFacts, RepositoryHidden
-from roadstead.projects.roles import Action
+from roadstead.projects.roles import DELETE_TAG, Action
 from roadstead.projects.service import Projects
 from roadstead.registry.blobs.queries import hold_blobs, lock_blobs, release_unused
 from roadstead.registry.gates import Attempt, Deed, Gate, check_all
@@ -271,7 +271,8 @@ class Manifests:
 
     async def delete(self, principal: Principal, name: RepositoryName, reference: Tag | Digest) -> None:
         """Remove a tag, or a manifest with every tag on it."""
-        project_id = await self._projects.require(principal, name, Action.DELETE)
+        sufficient = None if isinstance(reference, Digest) else DELETE_TAG
+        project_id = await self._projects.require(principal, name, Action.DELETE, sufficient)
         if isinstance(reference, Digest):
             await self._database.write(self._delete_manifest, project_id, name, reference, principal.username)
         else:

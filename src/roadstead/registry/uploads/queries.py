@@ -119,6 +119,7 @@ def insert_upload(
             "claim": None,
             "started_at": now,
             "updated_at": now,
+            "reserved": 0,
         },
     )
 

@@ -1,0 +1,45 @@
+"""Who calls the API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from roadstead.api.services import Asked
+from roadstead.errors import Unauthenticated
+from roadstead.identity.credentials import authorization_header
+from roadstead.identity.principals import Principal
+
+API = "api"
+# Where the process itself says who calls, as its own command line does.  No header can set it.
+OPERATOR_IN_SCOPE = "roadstead.operator"
+
+
+class RegistryTokenShown(Unauthenticated):
+    """A token for `/v2` says what may be pulled and pushed, and nothing about administration."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "tokens of /service/token are not good here",
+            remedy="sign in with a name and a password or secret",
+        )
+
+
+async def _caller(request: Request, services: Asked) -> Principal:
+    """Whoever the request says it is from, `ANONYMOUS` included.  What they may do, services decide."""
+    operator: Principal | None = request.scope.get(OPERATOR_IN_SCOPE)
+    if operator is not None:
+        return operator
+    address = request.client.host if request.client else ""
+    known = await services.authenticator.authenticate(
+        authorization_header(request.scope["headers"]), client=address, door=API
+    )
+    if known.scopes is not None:
+        raise RegistryTokenShown
+    request.scope["roadstead.user"] = known.username
+    return known.at(API, address=address, request_id=request.scope.get("roadstead.request_id", ""))
+
+
+# A handler's parameter: `caller: Caller`.
+Caller = Annotated[Principal, Depends(_caller)]

@@ -1,0 +1,36 @@
+"""What handlers ask: every service of the control plane, built once by the composition root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from roadstead.config.settings import Settings
+from roadstead.db.database import Database
+from roadstead.identity.authentication import Authenticator
+from roadstead.identity.service import Users
+from roadstead.projects.authority import Authority
+from roadstead.projects.service import Projects
+from roadstead.storage.protocol import BlobStore
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: Settings
+    database: Database
+    store: BlobStore
+    authenticator: Authenticator
+    authority: Authority
+    projects: Projects
+    users: Users
+
+
+def _services(request: Request) -> Services:
+    found: Services = request.app.state.services
+    return found
+
+
+# A handler's parameter: `services: Asked`.
+Asked = Annotated[Services, Depends(_services)]
