@@ -109,8 +109,10 @@ class AccessFacts(NamedTuple):
     disabled: bool
     # In milliseconds since 1970; None is never.
     expires_at: int | None = None
-    # The caller's own grants in the project and those of their groups, one a line (`read_grants`).
+    # The caller's own grants in the project, in all projects, and those of their groups in the project, one a line
+    # (`read_grants`).
     grants: str | None = None
+    grants_everywhere: str | None = None
     group_grants: str | None = None
     # The network rules of the whole registry, as above.
     system_rules: str | None = None
@@ -176,9 +178,10 @@ def _granted(*whose: ColumnElement[bool]) -> ScalarSelect[str]:
 
 
 _HERE = (GRANTS.c.place == literal_column(f"'{PLACE_PROJECT}'")) & (GRANTS.c.project_id == PROJECTS.c.id)
-_OWN = _granted(
-    GRANTS.c.user_id == bindparam("user_id"),
-    _HERE | (GRANTS.c.place == literal_column(f"'{IN_ALL_PROJECTS}'")),
+# Each of these three is one search of an index, however many projects somebody is a member of.
+_OWN = _granted(GRANTS.c.user_id == bindparam("user_id"), _HERE)
+_EVERYWHERE = _granted(
+    GRANTS.c.user_id == bindparam("user_id"), GRANTS.c.place == literal_column(f"'{IN_ALL_PROJECTS}'")
 )
 _GROUPS = _granted(
     GRANTS.c.group_id.in_(
@@ -200,6 +203,7 @@ _COLUMNS: tuple[ColumnElement[Any], ...] = (
     USERS.c.disabled,
     USERS.c.expires_at,
     _OWN.label("grants"),
+    _EVERYWHERE.label("grants_everywhere"),
     _GROUPS.label("group_grants"),
     _SYSTEM_RULES.label("system_rules"),
 )
@@ -269,7 +273,7 @@ def standing(facts: AccessFacts, principal: Principal, *, anonymous_pull: bool, 
     if facts.project_id is None:
         return _NONE
     found = _NONE
-    for text in (facts.grants, facts.group_grants):
+    for text in (facts.grants, facts.grants_everywhere, facts.group_grants):
         if text:
             more = read_grants(text)
             found = (
