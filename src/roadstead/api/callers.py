@@ -35,6 +35,8 @@ async def _caller(request: Request, services: Asked) -> Principal:
     known = await services.authenticator.authenticate(
         authorization_header(request.scope["headers"]), client=address, door=API
     )
+    # For whoever finds out that this answer was overtaken.
+    request.state.known = known
     if known.scopes is not None:
         raise RegistryTokenShown
     request.scope["roadstead.user"] = known.username

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from roadstead import errors
 from roadstead.api.shapes import ErrorDocument
+from roadstead.projects.access import Overtaken
 
 # The nearest ancestor wins.
 FAMILIES: Mapping[type[BaseException], tuple[int, str]] = {
@@ -79,7 +80,9 @@ def speak_harbor(app: FastAPI) -> None:
     """Let every failure of the application be one of Harbor's documents."""
 
     @app.exception_handler(errors.RoadsteadError)
-    async def known(_request: Request, error: errors.RoadsteadError) -> JSONResponse:
+    async def known(request: Request, error: errors.RoadsteadError) -> JSONResponse:
+        if isinstance(error, Overtaken):
+            request.app.state.services.authenticator.forget(request.state.known)
         return refusal(error)
 
     @app.exception_handler(IntegrityError)
