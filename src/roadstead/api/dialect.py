@@ -80,9 +80,10 @@ def speak_harbor(app: FastAPI) -> None:
     """Let every failure of the application be one of Harbor's documents."""
 
     @app.exception_handler(errors.RoadsteadError)
-    async def known(request: Request, error: errors.RoadsteadError) -> JSONResponse:
-        if isinstance(error, Overtaken):
-            request.app.state.services.authenticator.forget(request.state.known)
+    async def explained(request: Request, error: errors.RoadsteadError) -> JSONResponse:
+        known = getattr(request.state, "known", None)
+        if isinstance(error, Overtaken) and known is not None:
+            request.app.state.services.authenticator.forget(known)
         return refusal(error)
 
     @app.exception_handler(IntegrityError)
