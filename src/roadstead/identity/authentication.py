@@ -26,7 +26,7 @@ from roadstead.identity.credentials import Bearer, Password, parse_authorization
 from roadstead.identity.passwords import PasswordHasher
 from roadstead.identity.principals import ANONYMOUS, Principal
 from roadstead.identity.queries import Account, Credentials
-from roadstead.identity.rules import canonical_username
+from roadstead.identity.rules import canonical_login
 from roadstead.identity.throttle import SignInThrottle
 from roadstead.identity.tokens import TokenInvalid, TokenIssuer
 from roadstead.telemetry.clock import Clock, now_ms
@@ -127,7 +127,7 @@ class Authenticator:
             if not live or await self._is_current(principal):
                 return principal
             self.forget(principal)
-        name = canonical_username(credentials.username)
+        name = canonical_login(credentials.username)
         # Any name is counted, whether there is such an account or not, and none takes much room.
         account = name or self._mac(Password(credentials.username, b"")).hex()
         self._throttle.check(account, client)

@@ -16,6 +16,9 @@ RESERVED_PREFIX = "robot$"
 
 # No ":", which ends the name in Basic credentials, and no "$" or "+", which robot accounts are made of.
 _USERNAME = re.compile(r"[a-z0-9](?:[a-z0-9._@-]*[a-z0-9])?")
+# `robot$name`, or `robot$project+name`.  They have one spelling.
+_PART = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
+_ROBOT = re.compile(rf"robot\$(?:{_PART}\+)?{_PART}")
 
 
 class UsernameInvalid(Invalid):
@@ -32,6 +35,13 @@ def canonical_username(text: str) -> str | None:
         return None
     name = text.lower()
     return name if _USERNAME.fullmatch(name) else None
+
+
+def canonical_login(text: str) -> str | None:
+    """The same for whoever may sign in: a person, or a robot."""
+    if len(text) <= MAX_USERNAME and _ROBOT.fullmatch(text):
+        return text
+    return canonical_username(text)
 
 
 def check_username(text: str) -> str:
