@@ -6,8 +6,8 @@ r"""Doublestar patterns, by which policies choose repositories and tags.
     \x      the character x itself
 
 `**` means segments where it stands as one: between slashes, or at an end of the pattern.  Elsewhere, as in
-`a**`, it is `*`.  Alternatives count as if the pattern were written out once for each.  `a/**` matches `a`
-too, as in version 4 of Go's doublestar; Harbor has version 1, where it does not.
+`a**`, it is `*`.  Alternatives count as if the pattern were written out once for each.  At the end, after a
+slash, `**` is one segment at least: `a/**` does not match `a`, as in version 1 of Go's doublestar, which Harbor has.
 
 People write patterns, and some are hostile: nothing here backtracks, and no alternatives are written out.
 """
@@ -116,7 +116,7 @@ class _Places:
 
     @property
     def at_the_end(self) -> _States:
-        return self.before_slash + self.vanished
+        return self.before_slash
 
 
 class _Translation:
