@@ -84,6 +84,15 @@ def _extend_repositories() -> None:
         "repositories",
         sa.Column("deletion_protected", sa.Boolean(), server_default=sa.false(), nullable=False),
     )
+    op.add_column(
+        "repositories", sa.Column("pull_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False)
+    )
+    op.create_index("ix_repositories_made", "repositories", ["project_id", "created_at", "id"])
+    op.create_index("ix_repositories_created_at", "repositories", ["created_at", "id"])
+    op.execute(
+        "UPDATE repositories SET pull_count = (SELECT coalesce(sum(m.pull_count), 0) FROM manifests m"
+        " WHERE m.repository_id = repositories.id)"
+    )
 
 
 def _extend_manifests() -> None:

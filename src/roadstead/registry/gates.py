@@ -20,6 +20,11 @@ class Deed(StrEnum):
     DELETE_MANIFEST = "delete-manifest"
     DELETE_TAG = "delete-tag"
     DELETE_BLOB = "delete-blob"
+    # A tag is put on a manifest that is there already: made, moved or restored.
+    TAG_MANIFEST = "tag-manifest"
+    # The whole repository, with every tag in it; a transfer takes it out of the project.
+    DELETE_REPOSITORY = "delete-repository"
+    TRANSFER_REPOSITORY = "transfer-repository"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ def check_all(gates: Sequence[Gate], conn: Connection, attempt: Attempt) -> None
 class DeletionSwitch:
     """Refuses every deletion where the operator has switched it off (`registry.delete_enabled`)."""
 
-    DELETIONS = frozenset({Deed.DELETE_BLOB, Deed.DELETE_MANIFEST, Deed.DELETE_TAG})
+    DELETIONS = frozenset({Deed.DELETE_BLOB, Deed.DELETE_MANIFEST, Deed.DELETE_TAG, Deed.DELETE_REPOSITORY})
 
     def check(self, _conn: Connection, attempt: Attempt) -> None:
         if attempt.deed in self.DELETIONS:

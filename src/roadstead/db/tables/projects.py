@@ -48,7 +48,13 @@ class Repository(Base):
     """`project/path`, where images of one name live."""
 
     __tablename__ = "repositories"
-    __table_args__ = (UniqueConstraint("project_id", "path"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        UniqueConstraint("project_id", "path"),
+        # The orders in which people are shown them: in a project, and in the whole registry.
+        Index("ix_repositories_made", "project_id", "created_at", "id"),
+        Index("ix_repositories_created_at", "created_at", "id"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[Id]
     project_id: Mapped[int] = mapped_column(RowId, ForeignKey("projects.id", ondelete="RESTRICT"))
@@ -57,6 +63,8 @@ class Repository(Base):
     description: Mapped[LaterText]
     updated_at: Mapped[LaterCount]
     deletion_protected: Mapped[LaterFlag]
+    # Of all its manifests, those that are gone included.
+    pull_count: Mapped[LaterCount]
 
 
 class Label(Base):

@@ -70,6 +70,16 @@ _PULLED = (
     .where(MANIFESTS.c.id == bindparam("manifest_id"))
     .values(pull_count=MANIFESTS.c.pull_count + bindparam("count"), pulled_at=bindparam("at"))
 )
+_REPOSITORY_PULLED = (
+    update(REPOSITORIES)
+    .where(
+        REPOSITORIES.c.id
+        == select(MANIFESTS.c.repository_id)
+        .where(MANIFESTS.c.id == bindparam("manifest_id"))
+        .scalar_subquery()
+    )
+    .values(pull_count=REPOSITORIES.c.pull_count + bindparam("count"))
+)
 
 
 @lru_cache(maxsize=64)
@@ -91,6 +101,15 @@ def _present(count: int) -> PreparedStatement:
     )
 
 
+@lru_cache(maxsize=64)
+def _sizes(count: int) -> PreparedStatement:
+    return PreparedStatement(
+        select(MANIFESTS.c.total_size).where(
+            MANIFESTS.c.repository_id == bindparam("repository_id"), MANIFESTS.c.digest.in_(slots(count))
+        )
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class NewManifest:
     digest: str
@@ -98,6 +117,8 @@ class NewManifest:
     artifact_type: str | None
     subject_digest: str | None
     payload: bytes
+    # Of all that it names and of itself; 0 is not known.
+    total_size: int = 0
 
 
 def manifest_id(conn: Connection, repository_id: int, digest: str) -> int | None:
@@ -118,6 +139,7 @@ def insert_manifest(conn: Connection, repository_id: int, new: NewManifest, *, n
         "pushed_at": now,
         "pulled_at": None,
         "pull_count": 0,
+        "total_size": new.total_size,
     }
     fresh = insert_id_or_none(conn, Manifest, values, keys=("repository_id", "digest"))
     if fresh is not None:
@@ -171,6 +193,15 @@ def present_manifests(conn: Connection, repository_id: int, digests: Collection[
     return found
 
 
+def total_sizes(conn: Connection, repository_id: int, digests: Collection[str]) -> list[int]:
+    """The sizes with all they name of those of `digests` that are manifests of the repository."""
+    found: list[int] = []
+    for some in batches(digests):
+        rows = _sizes(len(some)).all(conn, {"repository_id": repository_id, **numbered(some)})
+        found += [size for (size,) in rows]
+    return found
+
+
 def held_blobs(conn: Connection, manifest: int) -> list[int]:
     """The blobs that the manifest keeps."""
     return [blob for blob in conn.execute(_HELD, {"manifest_id": manifest}).scalars() if blob is not None]
@@ -184,9 +215,9 @@ def delete_manifest(conn: Connection, manifest: int) -> bool:
 def record_pulls(conn: Connection, pulls: Sequence[tuple[int, int, int]]) -> None:
     """Add `(manifest id, count, when)` to the statistics; manifests that are gone are passed over."""
     if pulls:
-        conn.execute(
-            _PULLED, [{"manifest_id": m, "count": count, "at": at} for m, count, at in sorted(pulls)]
-        )
+        rows = [{"manifest_id": m, "count": count, "at": at} for m, count, at in sorted(pulls)]
+        conn.execute(_PULLED, rows)
+        conn.execute(_REPOSITORY_PULLED, rows)
 
 
 def tags_of(conn: Connection, manifest: int) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal
 
@@ -16,6 +16,7 @@ from roadstead.errors import DigestInvalid, ManifestBlobUnknown, ManifestUnknown
 from roadstead.events.outbox import record
 from roadstead.identity.principals import Principal
 from roadstead.oci.digests import Digest
+from roadstead.oci.documents import LARGEST_INTEGER
 from roadstead.oci.manifests import Manifest, parse_manifest
 from roadstead.oci.media_types import INDEXES, is_acceptable
 from roadstead.oci.names import RepositoryName, Tag
@@ -28,7 +29,7 @@ from roadstead.registry.manifests import queries
 from roadstead.registry.manifests.platforms import default_child
 from roadstead.registry.manifests.pulls import PullCounter
 from roadstead.registry.repositories import ensure_repository, repository_id
-from roadstead.registry.tags.queries import delete_tag, put_tags, tagged_manifest
+from roadstead.registry.tags.queries import delete_tag, put_tags, record_tags_deleted, tagged_manifest
 from roadstead.telemetry.clock import Clock, now_ms
 
 PUSHED = "manifest.pushed"
@@ -201,6 +202,7 @@ class Manifests:
                 artifact_type=manifest.artifact_type,
                 subject_digest=None if subject is None else str(subject),
                 payload=payload,
+                total_size=_total_size(manifest, len(payload)),
             )
             push = _Push(row, manifest, tuple(dict.fromkeys(tags)), principal.username)
             await self._database.write(self._push, project_id, name.path, push)
@@ -223,7 +225,12 @@ class Manifests:
         named = content | children
         blobs = queries.linked_blobs(conn, repository, named) if named else {}
         self._check_references(conn, repository, push.manifest, blobs, children)
-        manifest, fresh = queries.insert_manifest(conn, repository, push.row, now=now)
+        row = push.row
+        if children:
+            # Each counts with what it names itself.
+            sizes = queries.total_sizes(conn, repository, children - blobs.keys())
+            row = replace(row, total_size=min(row.total_size + sum(sizes), LARGEST_INTEGER))
+        manifest, fresh = queries.insert_manifest(conn, repository, row, now=now)
         if fresh:
             queries.insert_references(
                 conn,
@@ -235,7 +242,7 @@ class Manifests:
         else:
             # In a registry that takes sparse manifests, blobs may have come after them.
             hold_blobs(conn, sorted(queries.complete_references(conn, manifest, blobs)))
-        put_tags(conn, repository, push.tags, manifest, now=now)
+        put_tags(conn, repository, push.tags, manifest, digest=row.digest, username=push.pusher, now=now)
         record(
             conn,
             PUSHED,
@@ -285,8 +292,8 @@ class Manifests:
         if tagged_manifest(conn, repository, tag) is None:
             raise manifest_unknown(name, tag)
         check_all(self._gates, conn, Attempt(Deed.DELETE_TAG, project_id, repository, "", (tag,)))
-        delete_tag(conn, repository, tag)
         now = self._clock()
+        delete_tag(conn, repository, tag, username=user, now=now)
         record(conn, UNTAGGED, project_id=project_id, now=now, repository=name.path, tags=[tag], user=user)
 
     def _delete_manifest(
@@ -300,8 +307,9 @@ class Manifests:
         check_all(self._gates, conn, Attempt(Deed.DELETE_MANIFEST, project_id, repository, str(digest), tags))
         blobs = queries.held_blobs(conn, manifest)
         lock_blobs(conn, blobs)
-        queries.delete_manifest(conn, manifest)
         now = self._clock()
+        record_tags_deleted(conn, repository, manifest, username=user, now=now)
+        queries.delete_manifest(conn, manifest)
         release_unused(conn, blobs, now=now)
         record(
             conn,
@@ -313,6 +321,12 @@ class Manifests:
             tags=list(tags),
             user=user,
         )
+
+
+def _total_size(manifest: Manifest, own: int) -> int:
+    """Bytes of the manifest, its config and its layers, as it says.  Children are counted in the database."""
+    named = {str(each.digest): each.size for each in chain(manifest.blobs(), manifest.foreign_layers())}
+    return min(own + sum(named.values()), LARGEST_INTEGER)
 
 
 def _existing(conn: Connection, project_id: int, name: RepositoryName) -> int:

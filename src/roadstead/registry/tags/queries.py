@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import Connection, Row, Table, bindparam, delete, func, literal_column, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    literal_column,
+    null,
+    or_,
+    select,
+)
 
 from roadstead.db.database import PreparedQuery
 from roadstead.db.insert import upsert
-from roadstead.db.tables import Tag
+from roadstead.db.statements import PreparedStatement
+from roadstead.db.tables import Manifest, Tag, TagChange
 from roadstead.projects.access import with_access
 from roadstead.registry.repositories import REPOSITORIES, repository_source
 
 TAGS: Table = Tag.__table__  # type: ignore[assignment]  # declared as FromClause
+CHANGES: Table = TagChange.__table__  # type: ignore[assignment]  # declared as FromClause
+_MANIFESTS: Table = Manifest.__table__  # type: ignore[assignment]  # declared as FromClause
+
+CREATED, MOVED, REMOVED, RESTORED = "created", "moved", "deleted", "restored"
 
 # Access facts, then the repository's id.
 REPOSITORY = PreparedQuery(with_access(REPOSITORIES.c.id, source=repository_source()))
@@ -32,14 +56,71 @@ PAGE = PreparedQuery(select(_JOINED))
 _TAG = select(TAGS.c.manifest_id).where(
     TAGS.c.repository_id == bindparam("repository_id"), TAGS.c.name == bindparam("name")
 )
-_DELETE = delete(TAGS).where(
-    TAGS.c.repository_id == bindparam("repository_id"), TAGS.c.name == bindparam("name")
+_DELETE = PreparedStatement(
+    delete(TAGS).where(TAGS.c.repository_id == bindparam("repository_id"), TAGS.c.name == bindparam("name"))
 )
 
 
-def put_tags(conn: Connection, repository_id: int, names: Iterable[str], manifest: int, *, now: int) -> None:
-    """Point each tag at the manifest, whatever it pointed at before.  In order, so that two pushes never deadlock."""
+def _change(*columns: ColumnElement[Any], source: Select[*tuple[Any, ...]]) -> PreparedStatement:
+    """An entry of the history, written from what is there: `name, deed, digest, previous` and who and when."""
+    whole = source.with_only_columns(
+        bindparam("repository_id", type_=BigInteger()),
+        *columns,
+        bindparam("username", type_=Text()),
+        bindparam("at", type_=BigInteger()),
+    )
+    names = ["repository_id", "name", "deed", "digest", "previous", "username", "at"]
+    return PreparedStatement(insert(CHANGES).from_select(names, whole).inline())
+
+
+_ONE = select(literal(1).label("one")).subquery("one")
+_HERE = (TAGS.c.repository_id == bindparam("repository_id")) & (TAGS.c.name == bindparam("name"))
+# Before the tag is put there; a push that changes nothing writes nothing.
+_RECORD_PUT = _change(
+    bindparam("name", type_=Text()),
+    func.coalesce(
+        bindparam("deed", type_=Text()), case((TAGS.c.manifest_id.is_(None), CREATED), else_=MOVED)
+    ),
+    bindparam("digest", type_=Text()),
+    _MANIFESTS.c.digest,
+    source=select(literal(1))
+    .select_from(_ONE.outerjoin(TAGS, _HERE).outerjoin(_MANIFESTS, _MANIFESTS.c.id == TAGS.c.manifest_id))
+    .where(or_(TAGS.c.manifest_id.is_(None), TAGS.c.manifest_id != bindparam("manifest_id"))),
+)
+_GONE = select(literal(1)).select_from(TAGS.join(_MANIFESTS, _MANIFESTS.c.id == TAGS.c.manifest_id))
+_RECORD_DELETED = _change(
+    TAGS.c.name, literal(REMOVED), _MANIFESTS.c.digest, null(), source=_GONE.where(_HERE)
+)
+_RECORD_ALL_DELETED = _change(
+    TAGS.c.name,
+    literal(REMOVED),
+    _MANIFESTS.c.digest,
+    null(),
+    source=_GONE.where(
+        TAGS.c.repository_id == bindparam("repository_id"), TAGS.c.manifest_id == bindparam("manifest_id")
+    ),
+)
+
+
+def put_tags(
+    conn: Connection,
+    repository_id: int,
+    names: Iterable[str],
+    manifest: int,
+    *,
+    digest: str,
+    username: str,
+    now: int,
+    deed: str | None = None,
+) -> None:
+    """Point each tag at the manifest of that digest, whatever it pointed at before, and remember who did.
+
+    In order, so that two pushes never deadlock.  `deed` is what the history calls it, where that is neither
+    making nor moving.
+    """
     for name in sorted(names):
+        change = {"repository_id": repository_id, "name": name, "manifest_id": manifest, "deed": deed}
+        _RECORD_PUT.run(conn, {**change, "digest": digest, "username": username, "at": now})
         values = {
             "repository_id": repository_id,
             "name": name,
@@ -54,5 +135,15 @@ def tagged_manifest(conn: Connection, repository_id: int, name: str) -> Row[int]
     return conn.execute(_TAG, {"repository_id": repository_id, "name": name}).one_or_none()
 
 
-def delete_tag(conn: Connection, repository_id: int, name: str) -> bool:
-    return conn.execute(_DELETE, {"repository_id": repository_id, "name": name}).rowcount > 0
+def delete_tag(conn: Connection, repository_id: int, name: str, *, username: str, now: int) -> bool:
+    here = {"repository_id": repository_id, "name": name}
+    _RECORD_DELETED.run(conn, {**here, "username": username, "at": now})
+    return _DELETE.run(conn, here) > 0
+
+
+def record_tags_deleted(
+    conn: Connection, repository_id: int, manifest: int, *, username: str, now: int
+) -> None:
+    """Remember every tag of a manifest, which is about to go with them."""
+    values = {"repository_id": repository_id, "manifest_id": manifest, "username": username, "at": now}
+    _RECORD_ALL_DELETED.run(conn, values)
