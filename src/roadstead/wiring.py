@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy import Connection
 
 from roadstead.api.services import Services
+from roadstead.audit.notes import AuditNotes
 from roadstead.config.settings import Settings
 from roadstead.db import migrations
 from roadstead.db.database import Database
@@ -28,6 +29,7 @@ from roadstead.events.jobs import FORGET, ForgetHistory
 from roadstead.identity.authentication import Authenticator
 from roadstead.identity.keys import KeyRing, upload_secret
 from roadstead.identity.passwords import PasswordHasher, generate_password, hash_password
+from roadstead.identity.principals import OPERATOR
 from roadstead.identity.queries import accounts_page
 from roadstead.identity.rules import MIN_PASSWORD_CHARACTERS, PasswordUnfit, check_new_password
 from roadstead.identity.service import UserExists, Users, create_account
@@ -35,7 +37,9 @@ from roadstead.identity.tokens import TokenIssuer
 from roadstead.jobs.runner import JobHandler, JobRunner
 from roadstead.jobs.schedules import Every
 from roadstead.projects.authority import Authority
-from roadstead.projects.queries import create_project
+from roadstead.projects.configuration_admin import ConfigurationAdmin
+from roadstead.projects.configurations import Configurations
+from roadstead.projects.creation import NewProject, ProjectCheck, create
 from roadstead.projects.service import Projects
 from roadstead.registry.blobs.service import Blobs
 from roadstead.registry.catalog.service import Catalog
@@ -96,6 +100,8 @@ class Roadstead:
     referrers: Referrers
     catalog: Catalog
     pulls: PullCounter
+    configurations: Configurations
+    notes: AuditNotes
     runner: JobRunner
     dispatcher: Dispatcher
     # What the admin API asks.
@@ -104,7 +110,7 @@ class Roadstead:
     @asynccontextmanager
     async def background(self, *, jobs: bool) -> AsyncIterator[None]:
         """The loops that run beside the requests; with `jobs`, the queue's too."""
-        loops = [self.pulls.run()]
+        loops = [self.pulls.run(), self.notes.run()]
         if jobs:
             loops += [self.runner.run(), self.dispatcher.run()]
         tasks = [asyncio.create_task(loop) for loop in loops]
@@ -124,6 +130,11 @@ def kept_keys(settings: Settings) -> float:
 def gates(settings: Settings) -> Sequence[Gate]:
     """Who may refuse, in the order in which they are asked."""
     return [] if settings.registry.delete_enabled else [DeletionSwitch()]
+
+
+def project_checks() -> Sequence[ProjectCheck]:
+    """Who may refuse a new project, in the order in which they are asked."""
+    return []
 
 
 def listeners(database: Database) -> Sequence[Listener]:
@@ -159,7 +170,15 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
             lifetime=settings.auth.token_lifetime,
             refresh_lifetime=settings.auth.refresh_token_lifetime,
         )
-        projects = Projects(database, settings.registry, anonymous_pull=settings.auth.anonymous_pull)
+        configurations = Configurations(database, settings)
+        notes = AuditNotes(database)
+        projects = Projects(
+            database,
+            settings.registry,
+            configurations,
+            anonymous_pull=settings.auth.anonymous_pull,
+            checks=project_checks(),
+        )
         asked = gates(settings)
         pulls = PullCounter(database)
         uploads = Uploads(
@@ -168,6 +187,7 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
         authenticator = Authenticator(database, issuer, hasher, settings.auth)
         stack.push_async_callback(authenticator.close)
         dispatcher = Dispatcher(database, listeners(database))
+        authority = Authority(database, projects)
         yield Roadstead(
             settings=settings,
             database=database,
@@ -185,6 +205,8 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
             referrers=Referrers(database, projects),
             catalog=Catalog(database, projects),
             pulls=pulls,
+            configurations=configurations,
+            notes=notes,
             runner=JobRunner(
                 database,
                 handlers(database, uploads, dispatcher),
@@ -199,9 +221,12 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
                 database=database,
                 store=store,
                 authenticator=authenticator,
-                authority=Authority(database, projects),
+                authority=authority,
                 projects=projects,
                 users=offline.users,
+                configurations=configurations,
+                configuration_admin=ConfigurationAdmin(authority, configurations),
+                notes=notes,
             ),
         )
 
@@ -241,9 +266,8 @@ async def _first_run(settings: Settings) -> FirstRun:
     given = _given_password()
     async with open_offline(settings) as offline:
         await offline.store.probe()
-        await offline.database.write(
-            create_project, settings.registry.default_project, public=True, owner_id=None, now=now_ms()
-        )
+        library = NewProject(settings.registry.default_project, public=True)
+        await offline.database.write(create, OPERATOR, library, now=now_ms())
         if await offline.database.read(accounts_page, after="", limit=1):
             return FirstRun(created=False, admin_username=ADMIN, admin_password=None)
         password = given or generate_password()

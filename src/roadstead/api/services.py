@@ -7,11 +7,14 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from roadstead.audit.notes import AuditNotes
 from roadstead.config.settings import Settings
 from roadstead.db.database import Database
 from roadstead.identity.authentication import Authenticator
 from roadstead.identity.service import Users
 from roadstead.projects.authority import Authority
+from roadstead.projects.configuration_admin import ConfigurationAdmin
+from roadstead.projects.configurations import Configurations
 from roadstead.projects.service import Projects
 from roadstead.storage.protocol import BlobStore
 
@@ -25,6 +28,9 @@ class Services:
     authority: Authority
     projects: Projects
     users: Users
+    configurations: Configurations
+    configuration_admin: ConfigurationAdmin
+    notes: AuditNotes
 
 
 def _services(request: Request) -> Services:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 _PROJECT = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*")
 _HEADER_WORD = re.compile(r"[A-Za-z0-9._~:/-]{1,255}")
+_SYSLOG = re.compile(r"(?:udp|tcp|tls)://(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):([0-9]{1,5})")
 _DATABASES = ("sqlite:///", "postgresql://")
 
 
@@ -59,4 +60,13 @@ def header_word(text: str) -> str:
     """Text that stands in a quoted part of a header without escapes."""
     if not _HEADER_WORD.fullmatch(text):
         raise ValueError("must be 1 to 255 letters, digits or . _ ~ : / -")
+    return text
+
+
+def audit_destination(text: str) -> str:
+    """Where audit entries go as well; empty is nowhere."""
+    syslog = _SYSLOG.fullmatch(text)
+    known = text in {"", "stdout"} or (text.startswith("file:///") and len(text) > len("file:///"))
+    if not known and (syslog is None or not 1 <= int(syslog[1]) <= 65_535):
+        raise ValueError("must be stdout, file:///PATH, or tcp://, tls:// or udp:// with HOST:PORT")
     return text

@@ -149,6 +149,17 @@ class JobsSettings(Section):
     lease: Annotated[float, Field(ge=1, le=86_400)] = 60.0
 
 
+class AuditSettings(Section):
+    # Write an entry for each pull, too. A busy registry has thousands of them for each change.
+    pulls: bool = False
+    # Where every entry goes as well: `stdout`, file:///PATH for a file of JSON lines, or tcp://HOST:PORT,
+    # tls://HOST:PORT or udp://HOST:PORT for a syslog server. Empty: nowhere, unless an administrator sets
+    # audit_log_forward_endpoint.
+    forward: Annotated[str, AfterValidator(rules.audit_destination)] = ""
+    # PEM file with the authorities that a tls:// server's certificate may come from. Empty: those of the system.
+    forward_ca: Path | None = None
+
+
 class LogSettings(Section):
     # "auto" is "console" on a terminal and "json" elsewhere.
     format: Literal["auto", "console", "json"] = "auto"
@@ -186,6 +197,8 @@ class Settings(Section):
     auth: AuthSettings = AuthSettings()
     # Background jobs.
     jobs: JobsSettings = JobsSettings()
+    # What is written down of who did what, and where it goes.
+    audit: AuditSettings = AuditSettings()
     # What is written to standard error while the server runs.
     log: LogSettings = LogSettings()
 

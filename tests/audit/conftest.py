@@ -1,0 +1,7 @@
+"""The registry whose audit log is read."""
+
+from __future__ import annotations
+
+from tests.registry.conftest import postgres_url, registry, registry_with, shared_postgres
+
+__all__ = ["postgres_url", "registry", "registry_with", "shared_postgres"]

@@ -1,0 +1,7 @@
+"""The registry whose projects are managed."""
+
+from __future__ import annotations
+
+from tests.registry.conftest import postgres_url, registry, registry_with, shared_postgres
+
+__all__ = ["postgres_url", "registry", "registry_with", "shared_postgres"]
