@@ -94,7 +94,8 @@ class Authority:
         assert row is not None  # noqa: S101 - the query starts from a constant row
         facts = AccessFacts.of(row)
         standing = self._projects.standing(facts, principal)
-        if facts.project_id is None or "project:read" not in standing.permissions:
+        # Whoever may do anything there knows of it: a robot may have a permission or two, and not `project:read`.
+        if facts.project_id is None or not standing.permissions:
             return None
         return ProjectAccess(facts.project_id, row[WIDTH], facts, standing)
 
