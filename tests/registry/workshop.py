@@ -12,12 +12,13 @@ from sqlalchemy import Connection, text
 from tests.registry.actors import digest_of
 from tests.registry.faults import Pause, Trouble, TroubledDatabase, TroubledStore
 
-from roadstead.config.settings import RegistrySettings
+from roadstead.config.settings import RegistrySettings, Settings
 from roadstead.db.database import Database
 from roadstead.identity.principals import Principal
 from roadstead.identity.service import create_account
 from roadstead.oci.digests import Digest
 from roadstead.oci.names import RepositoryName
+from roadstead.projects.configurations import Configurations
 from roadstead.projects.queries import create_project
 from roadstead.projects.service import Projects
 from roadstead.registry.calls import ClientGone
@@ -90,7 +91,8 @@ class Workshop:
         database, store = self.database, opened  # type: Database, BlobStore
         if trouble is not None:
             database, store = TroubledDatabase(database, trouble), TroubledStore(store, trouble)
-        projects = Projects(self.database, registry, anonymous_pull=True)
+        configurations = Configurations(self.database, Settings())
+        projects = Projects(self.database, registry, configurations, anonymous_pull=True)
         uploads = Uploads(database, store, projects, [], registry, seal_key=SEAL_KEY, clock=lambda: self.now)
         return Worker(uploads, store, self.alice)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 from sqlalchemy import Connection, Table, bindparam, select
@@ -10,7 +11,7 @@ from roadstead.db.database import PreparedQuery
 from roadstead.db.insert import insert_id, insert_id_or_none
 from roadstead.db.tables import GrantRow, Project, Quota
 from roadstead.db.tables.grants import IN_PROJECT, IN_SYSTEM
-from roadstead.projects.access import GRANT_TEXT, GRANTS, PROJECTS, ROLES, access_source, with_access
+from roadstead.projects.access import GRANT_TEXT, GRANTS, PROJECTS, ROLES, USERS, access_source, with_access
 from roadstead.projects.roles import Role
 
 QUOTAS: Table = cast("Table", Quota.__table__)
@@ -30,6 +31,9 @@ SYSTEM_GRANTS = PreparedQuery(
     .where(GRANTS.c.user_id == bindparam("user_id"), GRANTS.c.place == IN_SYSTEM)
 )
 
+# What kind of account it is.
+KIND = PreparedQuery(select(USERS.c.kind).where(USERS.c.id == bindparam("user_id")))
+
 _ID_BY_NAME = select(PROJECTS.c.id).where(PROJECTS.c.name == bindparam("name"))
 
 
@@ -38,17 +42,39 @@ def project_id(conn: Connection, name: str) -> int | None:
 
 
 def create_project(
-    conn: Connection, name: str, *, public: bool, owner_id: int | None, now: int
+    conn: Connection,
+    name: str,
+    *,
+    public: bool,
+    owner_id: int | None,
+    storage: int = DEFAULT_LIMIT,
+    deletion_protected: bool = False,
+    settings: Mapping[str, str] | None = None,
+    cve_allowlist: Mapping[str, object] | None = None,
+    now: int,
 ) -> int | None:
-    """The new project's id, its owner made its administrator; None if there is one of that name."""
-    values = {"name": name, "public": public, "owner_id": owner_id, "created_at": now, "updated_at": now}
+    """The new project's id, its owner made its administrator; None if there is one of that name.
+
+    `creation.create` is what also checks and tells.
+    """
+    values: dict[str, object] = {
+        "name": name,
+        "public": public,
+        "owner_id": owner_id,
+        "deletion_protected": deletion_protected,
+        "settings": dict(settings or {}),
+        "created_at": now,
+        "updated_at": now,
+    }
+    if cve_allowlist is not None:
+        values["cve_allowlist"] = dict(cve_allowlist)
     created = insert_id_or_none(conn, Project, values, keys=("name",))
     if created is None:
         return None
     quota = {
         "reference": "project",
         "project_id": created,
-        "storage": DEFAULT_LIMIT,
+        "storage": storage,
         "repositories": DEFAULT_LIMIT,
         "tags_per_repository": DEFAULT_LIMIT,
         "network_rules": DEFAULT_LIMIT,

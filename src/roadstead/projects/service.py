@@ -6,24 +6,46 @@ from collections.abc import Sequence
 
 from roadstead.config.settings import RegistrySettings
 from roadstead.db.database import Database
+from roadstead.db.tables.users import PERSON
 from roadstead.errors import Denied, NameInvalid, NameUnknown
 from roadstead.identity.principals import Principal
 from roadstead.identity.scopes import GrantedScope, RequestedScope
 from roadstead.oci.names import RepositoryName
-from roadstead.projects.access import AccessFacts, Standing, authorize, check_account, standing, too_narrow
-from roadstead.projects.queries import ACCESS, create_project
-from roadstead.projects.queries import project_id as project_id_by_name
+from roadstead.projects import creation
+from roadstead.projects.access import (
+    AccessFacts,
+    Standing,
+    authorize,
+    check_account,
+    read_grants,
+    standing,
+    too_narrow,
+)
+from roadstead.projects.configurations import Configurations
+from roadstead.projects.creation import NewProject, ProjectCheck
+from roadstead.projects.queries import ACCESS, KIND, SYSTEM_GRANTS
 from roadstead.projects.roles import Action, Permission, actions_of
 from roadstead.telemetry.clock import Clock, now_ms
 
 CATALOG = "catalog"
+CREATE_PROJECT: Permission = "project:create"
 
 
 class Projects:
     def __init__(
-        self, database: Database, settings: RegistrySettings, *, anonymous_pull: bool, clock: Clock = now_ms
+        self,
+        database: Database,
+        settings: RegistrySettings,
+        configurations: Configurations,
+        *,
+        anonymous_pull: bool,
+        checks: Sequence[ProjectCheck] = (),
+        clock: Clock = now_ms,
     ) -> None:
+        """`checks` are asked before a project is made."""
         self._database = database
+        self._configurations = configurations
+        self._checks = checks
         self._settings = settings
         self._clock = clock
         self.anonymous_pull = anonymous_pull
@@ -121,26 +143,48 @@ class Projects:
             known[name.project] = await self.facts(principal, name.project)
         facts = known[name.project]
         held = actions_of(self.standing(facts, principal).at(name.path))
-        if facts.project_id is None and self._may_create(facts, principal):
+        if facts.project_id is None and await self._may_push_into_being(facts, principal):
             held = frozenset(Action)
         return frozenset(map(str, held)) & scope.actions
 
-    def _may_create(self, facts: AccessFacts, principal: Principal) -> bool:
-        if not self._settings.create_projects_on_push or principal.anonymous:
+    async def may_create(self, facts: AccessFacts, principal: Principal) -> bool:
+        """Whether the caller may make projects.  Robots need the permission, whatever people may do."""
+        if principal.operator or facts.admin:
+            return True
+        if principal.anonymous:
             return False
-        return facts.admin or self._settings.project_creation == "everyone"
+        caller = {"user_id": principal.user_id}
+        held = await self._database.all(SYSTEM_GRANTS, caller)
+        if any(CREATE_PROJECT in read_grants(text).permissions for (text,) in held):
+            return True
+        row = await self._database.first(KIND, caller)
+        person = row is not None and row[0] == PERSON
+        return person and await self._configurations.text("project_creation_restriction") == "everyone"
+
+    async def create(self, principal: Principal, new: NewProject) -> int | None:
+        """The new project's id; None if there is one of that name.  Whether the caller may, they know who call
+        this.
+        """
+        return await self._database.write(
+            creation.create, principal, new, checks=self._checks, now=self._clock()
+        )
+
+    async def _may_push_into_being(self, facts: AccessFacts, principal: Principal) -> bool:
+        return self._settings.create_projects_on_push and await self.may_create(facts, principal)
 
     async def _create_for_push(self, facts: AccessFacts, principal: Principal, name: RepositoryName) -> int:
         check_account(facts, principal, now=self._clock())
-        if self._may_create(facts, principal):
+        if await self._may_push_into_being(facts, principal):
             if principal.limits(name.full, Action.PUSH):
                 raise too_narrow(name, Action.PUSH)
-            await self._database.write(
-                create_project, name.project, public=False, owner_id=principal.user_id, now=self._clock()
-            )
-            created = await self._database.read(project_id_by_name, name.project)
+            created = await self.create(principal, NewProject(name.project, owner_id=principal.user_id))
             if created is not None:
                 return created
+            # Somebody else was quicker: their project has its own rules.
+            facts = await self.facts(principal, name.project)
+            if facts.project_id is not None:
+                self.authorize(facts, principal, name, Action.PUSH)
+                return facts.project_id
         if facts.admin and not self._settings.create_projects_on_push:
             raise Denied(
                 f"there is no project {name.project}, and pushing does not create one here",
