@@ -1,0 +1,351 @@
+"""One row for every operation of the API and of `/v2`: what it takes, and a request that whoever has it may make.
+
+The rows are data for `test_permission_matrix.py`, which fails when an operation that is served has none.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from tests.registry.actors import digest_of, encoded
+from tests.security.stage import Somebody, Stage, selectors_of
+
+from roadstead.oci.media_types import OCI_MANIFEST
+
+API = "/api/v2.0"
+
+
+@dataclass(frozen=True)
+class Need:
+    """What an operation takes.
+
+    "nothing", "sign-in", "person" (signed in, and no robot), "project" and "repository" (a permission there),
+    "system" (a permission in the registry as a whole), "here or system" (either), "never" (nobody may).
+    """
+
+    kind: str
+    permission: str = ""
+
+
+NOTHING = Need("nothing")
+SIGN_IN = Need("sign-in")
+PERSON = Need("person")
+
+
+def project(permission: str) -> Need:
+    return Need("project", permission)
+
+
+def repository(permission: str) -> Need:
+    return Need("repository", permission)
+
+
+def system(permission: str) -> Need:
+    return Need("system", permission)
+
+
+# What stands for a parameter of a path, or is a body: made anew whenever it may have been used up.
+Maker = Callable[[Stage, Somebody], Awaitable[Any]]
+
+
+@dataclass(frozen=True)
+class Row:
+    method: str
+    # As the application's own table has it.
+    path: str
+    need: Need
+    ok: int = 200
+    body: Maker | object = None
+    query: str = ""
+    params: Mapping[str, Maker] = field(default_factory=dict)
+    # Of rows with the same method and path.
+    variant: str = ""
+    # Answers of its own: column → status.
+    but: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def reads(self) -> bool:
+        return self.method in {"GET", "HEAD"}
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}{self.query}" + (f" ({self.variant})" if self.variant else "")
+
+
+@dataclass
+class Request:
+    target: str
+    body: bytes = b""
+
+
+async def _place(stage: Stage, who: Somebody) -> str:
+    return who.place
+
+
+async def _path(stage: Stage, who: Somebody) -> str:
+    return who.path
+
+
+async def _member(stage: Stage, who: Somebody) -> int:
+    return await stage.member(who.place)
+
+
+async def _project_label(stage: Stage, who: Somebody) -> int:
+    return await stage.label(who.place)
+
+
+async def _global_label(stage: Stage, who: Somebody) -> int:
+    return await stage.label(None)
+
+
+async def _rule(stage: Stage, who: Somebody) -> int:
+    return await stage.rule(who.place)
+
+
+async def _project_robot(stage: Stage, who: Somebody) -> int:
+    return (await stage.robot(who.place))[0]
+
+
+async def _system_robot(stage: Stage, who: Somebody) -> int:
+    return (await stage.robot(None))[0]
+
+
+async def _user(stage: Stage, who: Somebody) -> int:
+    return await stage.user()
+
+
+async def _group(stage: Stage, who: Somebody) -> int:
+    return await stage.group()
+
+
+async def _fresh_repository(stage: Stage, who: Somebody) -> str:
+    return await stage.repository(who.place, who.path)
+
+
+async def _quota(stage: Stage, who: Somebody) -> object:
+    return await stage.registry.scalar(
+        "SELECT id FROM quotas WHERE project_id = :id", id=await stage.project_id(who.place)
+    )
+
+
+def constant(value: object) -> Maker:
+    async def made(stage: Stage, who: Somebody) -> object:
+        return value
+
+    return made
+
+
+PARAMS: Mapping[str, Maker] = {
+    "project_name": _place,
+    "project_name_or_id": _place,
+    "repository_name": _path,
+    "reference": constant("1"),
+    "addition": constant("build_history"),
+    "mid": _member,
+    "meta_name": constant("auto_scan"),
+    "immutable_rule_id": _rule,
+    "group_id": _group,
+    "user_id": _user,
+    "purge_id": constant(1),
+    "digest": constant("sha256:" + "0" * 64),
+}
+
+
+async def request_for(row: Row, stage: Stage, who: Somebody) -> Request:
+    values = {}
+    for name in re.findall(r"{(\w+)(?::\w+)?}", row.path):
+        maker = row.params.get(name) or PARAMS[name]
+        value = quote(str(await maker(stage, who)), safe=":")
+        values[name] = quote(value, safe=":") if name == "repository_name" else value
+    target = re.sub(r"{(\w+)(?::\w+)?}", lambda found: values[found[1]], row.path) + row.query
+    body = await row.body(stage, who) if callable(row.body) else row.body
+    return Request(target, b"" if body is None else json.dumps(body).encode())
+
+
+# ── bodies ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def named(key: str, prefix: str, **more: object) -> Maker:
+    async def body(stage: Stage, who: Somebody) -> object:
+        return {key: stage.name(prefix), **more}
+
+    return body
+
+
+async def new_member(stage: Stage, who: Somebody) -> object:
+    return {"role_id": 3, "member_user": {"user_id": await stage.user()}}
+
+
+async def new_project_label(stage: Stage, who: Somebody) -> object:
+    return {"name": stage.name("label"), "scope": "p", "project_id": await stage.project_id(who.place)}
+
+
+async def new_rule(stage: Stage, who: Somebody) -> object:
+    return immutable_rule(stage.name("never"))
+
+
+def immutable_rule(pattern: str, **more: object) -> dict[str, object]:
+    return {
+        "disabled": False,
+        "action": "immutable",
+        "template": "immutable_template",
+        **selectors_of(pattern),
+        **more,
+    }
+
+
+def robot_of(name: str, place: str | None, **more: object) -> dict[str, object]:
+    """A robot that may do what every member may, so that whoever may make robots may make this one."""
+    kind = {"kind": "project", "namespace": place or "*"}
+    return {
+        "name": name,
+        "level": "project" if place else "system",
+        "duration": 30,
+        "permissions": [{**kind, "access": [{"resource": "repository", "action": "pull"}]}],
+        **more,
+    }
+
+
+async def new_project_robot(stage: Stage, who: Somebody) -> object:
+    return robot_of(stage.name("bot"), who.place)
+
+
+async def new_system_robot(stage: Stage, who: Somebody) -> object:
+    return robot_of(stage.name("bot"), None)
+
+
+async def new_user(stage: Stage, who: Somebody) -> object:
+    name = stage.name("new")
+    return {"username": name, "password": "Correct-Horse-9", "email": f"{name}@example.com", "realname": name}
+
+
+P = f"{API}/projects"
+PID = f"{P}/{{project_name_or_id}}"
+PN = f"{P}/{{project_name}}"
+R = f"{PN}/repositories/{{repository_name}}"
+A = f"{R}/artifacts/{{reference}}"
+NEW_REPOSITORY: Mapping[str, Maker] = {"repository_name": _fresh_repository}
+
+ROWS: list[Row] = [
+    Row("GET", f"{API}/openapi.json", NOTHING),
+    Row("HEAD", f"{API}/openapi.json", NOTHING),
+    Row("GET", f"{API}/ping", NOTHING),
+    Row("GET", f"{API}/health", NOTHING),
+    Row("GET", f"{API}/systeminfo", NOTHING),
+    Row("GET", f"{API}/systeminfo/volumes", system("system-volumes:read")),
+    Row("GET", f"{API}/systeminfo/getcert", NOTHING, ok=404),
+    Row("GET", f"{API}/statistics", SIGN_IN),
+    Row("GET", f"{API}/search", NOTHING, query="?q=a"),
+    Row("GET", f"{API}/permissions", SIGN_IN),
+    Row("GET", f"{API}/icons/{{digest}}", NOTHING, ok=404),
+    Row("GET", f"{API}/configurations", system("configuration:read")),
+    Row("PUT", f"{API}/configurations", system("configuration:update"), body={"session_timeout": 60}),
+    # ── projects ──
+    Row("GET", P, NOTHING),
+    Row("HEAD", P, PERSON, query="?project_name=pub"),
+    Row("POST", P, SIGN_IN, ok=201, body=named("project_name", "made")),
+    Row("GET", PID, project("project:read")),
+    Row("PUT", PID, project("project:update"), body={"metadata": {"auto_scan": "true"}}),
+    Row("GET", f"{PID}/_deletable", project("project:delete")),
+    Row("GET", f"{PID}/summary", project("project:read")),
+    Row("GET", f"{PID}/artifacts", project("artifact:list")),
+    Row("GET", f"{PID}/scanner", project("scanner:read"), ok=404),
+    Row("GET", f"{PID}/scanner/candidates", project("scanner:create")),
+    Row("GET", f"{PN}/logs", project("log:list")),
+    Row("GET", f"{PN}/auditlog-exts", project("log:list")),
+    # ── members ──
+    Row("GET", f"{PID}/members", project("member:list")),
+    Row("POST", f"{PID}/members", project("member:create"), ok=201, body=new_member),
+    Row("GET", f"{PID}/members/{{mid}}", project("member:read")),
+    Row("PUT", f"{PID}/members/{{mid}}", project("member:update"), body={"role_id": 2}),
+    Row("DELETE", f"{PID}/members/{{mid}}", project("member:delete")),
+    # ── metadata ──
+    Row("GET", f"{PID}/metadatas", project("metadata:read")),
+    Row("GET", f"{PID}/metadatas/{{meta_name}}", project("metadata:read")),
+    Row(
+        "PUT",
+        f"{PID}/metadatas/{{meta_name}}",
+        project("metadata:update"),
+        body={"auto_scan": "true"},
+    ),
+    Row("DELETE", f"{PID}/metadatas/{{meta_name}}", project("metadata:delete")),
+    # ── repositories ──
+    Row("GET", f"{API}/repositories", NOTHING),
+    Row("GET", f"{PN}/repositories", project("repository:list")),
+    Row("GET", R, repository("repository:read")),
+    Row("PUT", R, repository("repository:update"), body={"description": "words"}),
+    Row("DELETE", R, repository("repository:delete"), params=NEW_REPOSITORY),
+    # ── artifacts ──
+    Row("GET", f"{R}/artifacts", repository("artifact:list")),
+    Row("GET", A, repository("artifact:read")),
+    Row("DELETE", A, repository("artifact:delete"), params=NEW_REPOSITORY),
+    Row("GET", f"{A}/tags", repository("tag:list")),
+    Row("POST", f"{A}/tags", repository("tag:create"), ok=201, body=named("name", "tag")),
+    Row(
+        "DELETE",
+        f"{A}/tags/{{tag_name}}",
+        repository("tag:delete"),
+        params={**NEW_REPOSITORY, "tag_name": constant("1")},
+    ),
+    Row("GET", f"{A}/accessories", repository("accessory:list")),
+    Row("GET", f"{A}/additions/{{addition}}", repository("artifact-addition:read")),
+    # ── immutable rules ──
+    Row("GET", f"{PID}/immutabletagrules", project("immutable-tag:list")),
+    Row("POST", f"{PID}/immutabletagrules", project("immutable-tag:create"), ok=201, body=new_rule),
+    Row("DELETE", f"{PID}/immutabletagrules/{{immutable_rule_id}}", project("immutable-tag:delete")),
+]
+
+# ── /v2 ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class RegistryRow:
+    """A path of `/v2`, and the action that it takes."""
+
+    method: str
+    path: str
+    action: str
+    ok: int
+
+
+NAME = "/v2/<name>"
+REGISTRY_ROWS = [
+    RegistryRow("GET", f"{NAME}/manifests/<reference>", "pull", 200),
+    RegistryRow("HEAD", f"{NAME}/manifests/<reference>", "pull", 200),
+    RegistryRow("PUT", f"{NAME}/manifests/<reference>", "push", 201),
+    RegistryRow("DELETE", f"{NAME}/manifests/<reference>", "delete", 202),
+    RegistryRow("GET", f"{NAME}/blobs/<digest>", "pull", 200),
+    RegistryRow("HEAD", f"{NAME}/blobs/<digest>", "pull", 200),
+    RegistryRow("DELETE", f"{NAME}/blobs/<digest>", "delete", 202),
+    RegistryRow("POST", f"{NAME}/blobs/uploads/", "push", 202),
+    RegistryRow("GET", f"{NAME}/tags/list", "pull", 200),
+    RegistryRow("HEAD", f"{NAME}/tags/list", "pull", 200),
+    RegistryRow("GET", f"{NAME}/referrers/<digest>", "pull", 200),
+    RegistryRow("HEAD", f"{NAME}/referrers/<digest>", "pull", 200),
+    RegistryRow("GET", f"{NAME}/_oci/ext/discover", "pull", 200),
+    RegistryRow("HEAD", f"{NAME}/_oci/ext/discover", "pull", 200),
+]
+
+
+async def registry_request(
+    row: RegistryRow, stage: Stage, who: Somebody
+) -> tuple[str, bytes, Mapping[str, str]]:
+    name = f"{who.place}/{who.path}"
+    root = stage.registry.root
+    document = await root.image(name, "1")
+    path = row.path.replace("<name>", name).replace("<reference>", "1")
+    if "<digest>" in path:
+        data = f"nothing needs {stage.name('blob')}".encode()
+        digest = await root.push_blob(name, data) if "/blobs/" in path else digest_of(data)
+        path = path.replace("<digest>", digest)
+    if row.method == "DELETE" and "manifests" in path:
+        tag = stage.name("tag")
+        await root.push_manifest(name, tag, {**document, "annotations": {"of": tag}})
+        return path.rpartition("/")[0] + f"/{tag}", b"", {}
+    if row.method == "PUT":
+        return path, encoded(document), {"Content-Type": OCI_MANIFEST}
+    return path, b"", {}
