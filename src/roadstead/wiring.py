@@ -34,12 +34,15 @@ from roadstead.identity.queries import accounts_page
 from roadstead.identity.rules import MIN_PASSWORD_CHARACTERS, PasswordUnfit, check_new_password
 from roadstead.identity.service import UserExists, Users, create_account
 from roadstead.identity.tokens import TokenIssuer
+from roadstead.immutability.gate import ImmutableTags
+from roadstead.immutability.service import ImmutableRules
 from roadstead.jobs.runner import JobHandler, JobRunner
 from roadstead.jobs.schedules import Every
 from roadstead.projects.authority import Authority
 from roadstead.projects.configuration_admin import ConfigurationAdmin
 from roadstead.projects.configurations import Configurations
 from roadstead.projects.creation import NewProject, ProjectCheck, create
+from roadstead.projects.robots.service import Robots
 from roadstead.projects.service import Projects
 from roadstead.registry.blobs.service import Blobs
 from roadstead.registry.catalog.service import Catalog
@@ -129,7 +132,8 @@ def kept_keys(settings: Settings) -> float:
 
 def gates(settings: Settings) -> Sequence[Gate]:
     """Who may refuse, in the order in which they are asked."""
-    return [] if settings.registry.delete_enabled else [DeletionSwitch()]
+    switch: list[Gate] = [] if settings.registry.delete_enabled else [DeletionSwitch()]
+    return [*switch, ImmutableTags()]
 
 
 def project_checks() -> Sequence[ProjectCheck]:
@@ -227,6 +231,7 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
                 configurations=configurations,
                 configuration_admin=ConfigurationAdmin(authority, configurations),
                 notes=notes,
+                robots=Robots(database, authority, hasher),
             ),
         )
 

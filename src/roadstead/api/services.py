@@ -15,6 +15,7 @@ from roadstead.identity.service import Users
 from roadstead.projects.authority import Authority
 from roadstead.projects.configuration_admin import ConfigurationAdmin
 from roadstead.projects.configurations import Configurations
+from roadstead.projects.robots.service import Robots
 from roadstead.projects.service import Projects
 from roadstead.storage.protocol import BlobStore
 
@@ -31,6 +32,7 @@ class Services:
     configurations: Configurations
     configuration_admin: ConfigurationAdmin
     notes: AuditNotes
+    robots: Robots
 
 
 def _services(request: Request) -> Services:

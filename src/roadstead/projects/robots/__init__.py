@@ -1,0 +1,1 @@
+"""Robots: accounts for machines, in a project or in the system."""
