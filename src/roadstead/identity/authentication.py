@@ -4,6 +4,8 @@ Answers come from memory where they can: a token that was verified before, a pas
 the last minute.  That is safe because an answer says only who asks and as of which epoch of the account; the
 caller compares the epoch with the live row, in the statement that reads the request's facts, and reports an
 answer that has been overtaken with `forget`.
+
+Short-lived login tokens are looked up each time: each of them can be revoked by itself.
 """
 
 from __future__ import annotations
@@ -13,20 +15,22 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Coroutine
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
 from sqlalchemy import Connection
 
+from roadstead.audit.trail import Actor, Outcome
 from roadstead.config.settings import AuthSettings
 from roadstead.db.database import Database
-from roadstead.errors import RoadsteadError, Unauthenticated
-from roadstead.identity import queries
+from roadstead.db.tables.users import CHOSEN, HANDED_OVER
+from roadstead.errors import Denied, RoadsteadError, TooManyRequests, Unauthenticated
+from roadstead.identity import login_tokens, queries
 from roadstead.identity.credentials import Bearer, Password, parse_authorization
-from roadstead.identity.passwords import PasswordHasher
+from roadstead.identity.passwords import PasswordHasher, is_secret_hash, secret_matches
 from roadstead.identity.principals import ANONYMOUS, Principal
 from roadstead.identity.queries import Account, Credentials
-from roadstead.identity.rules import canonical_login
+from roadstead.identity.rules import RESERVED_PREFIX, canonical_login
 from roadstead.identity.throttle import SignInThrottle
 from roadstead.identity.tokens import TokenInvalid, TokenIssuer
 from roadstead.telemetry.clock import Clock, now_ms
@@ -41,6 +45,7 @@ MAX_REMEMBERED = 10_000
 MAX_REMEMBERED_TOKEN = 2048
 # `last_login_at` is written at most this often for an account, in milliseconds.
 LOGIN_NOTED_EVERY = 3_600_000
+REGISTRY = "registry"
 
 
 class WrongCredentials(Unauthenticated):
@@ -50,12 +55,42 @@ class WrongCredentials(Unauthenticated):
         super().__init__("the user name or the password is wrong", remedy="check both, then sign in again")
 
 
+class PasswordHandedOver(Denied):
+    """Somebody else chose the password, or made it up: it is good for choosing another, and for nothing else."""
+
+    def __init__(self, principal: Principal) -> None:
+        super().__init__(
+            "this password was handed over and must be changed before it opens anything",
+            remedy=f"PUT /api/v2.0/users/{principal.user_id}/password with"
+            ' {"old_password": …, "new_password": …}, signed in with it',
+        )
+
+
+class SignInNotes(Protocol):
+    """Where sign-ins and refused ones are written down: `audit.notes.AuditNotes` is one."""
+
+    def note(
+        self,
+        actor: Actor,
+        operation: str,
+        resource_type: str,
+        resource: str,
+        *,
+        outcome: Outcome,
+        description: str = "",
+    ) -> None:
+        """One more.  Never waits."""
+        ...  # fmt: skip
+
+
 class _Remembered(NamedTuple):
     principal: Principal
     # In milliseconds since 1970.
-    until: int
+    until: int = 0
     # Of the key ring, when a token was verified.
-    generation: int
+    generation: int = 0
+    # The password is good for choosing another only.
+    handed_over: bool = False
 
 
 class Authenticator:
@@ -68,12 +103,14 @@ class Authenticator:
         hasher: PasswordHasher,
         settings: AuthSettings,
         *,
+        notes: SignInNotes | None = None,
         clock: Clock = now_ms,
     ) -> None:
         self._database = database
         self._issuer = issuer
         self._ring = issuer.ring
         self._hasher = hasher
+        self._notes = notes
         self._clock = clock
         self._throttle = SignInThrottle(
             max_failures=settings.max_failures, window=settings.failure_window, clock=clock
@@ -85,20 +122,16 @@ class Authenticator:
         self._passwords: dict[bytes, _Remembered] = {}
         # Epochs of accounts that are known to be over.
         self._overtaken: dict[int, int] = {}
-        self._checking: dict[bytes, asyncio.Task[Principal]] = {}
+        self._checking: dict[bytes, asyncio.Task[_Remembered]] = {}
         self._chores: set[asyncio.Task[None]] = set()
 
     async def authenticate(
-        self,
-        authorization: str | None,
-        *,
-        client: str,
-        door: str = "registry",  # noqa: ARG002 - doors will differ in what a handed-over password opens
+        self, authorization: str | None, *, client: str, door: str = REGISTRY, request_id: str = ""
     ) -> Principal:
         """Who sends a request with this `Authorization` header, from the address `client`, to a door.
 
         No header, and Basic with neither name nor password, is `ANONYMOUS`.  Raises `Unauthenticated`,
-        `TooManyRequests` or `Unavailable`.
+        `PasswordHandedOver`, `TooManyRequests` or `Unavailable`.
         """
         if authorization is None:
             return ANONYMOUS
@@ -112,25 +145,51 @@ class Authenticator:
             case Bearer(token):
                 return await self._verify(authorization, token)
             case Password() as credentials:
-                return await self.sign_in(credentials, client=client)
+                return await self.sign_in(credentials, client=client, door=door, request_id=request_id)
         return ANONYMOUS
 
-    async def sign_in(self, credentials: Password, *, client: str, live: bool = False) -> Principal:
+    async def sign_in(
+        self,
+        credentials: Password,
+        *,
+        client: str,
+        live: bool = False,
+        door: str = REGISTRY,
+        request_id: str = "",
+    ) -> Principal:
         """Whose name and password these are.
 
-        With `live`, a remembered answer is compared with the account's row; else the caller does so.  Raises
-        `WrongCredentials`, `TooManyRequests` or `Unavailable`.
+        With `live`, a remembered answer is compared with the account's row; else the caller does so.  A password
+        that was handed over is refused at the registry's door; at the others, `Principal.must_change` says what
+        it is good for.  Raises `WrongCredentials`, `PasswordHandedOver`, `TooManyRequests` or `Unavailable`.
         """
         key = self._mac(credentials)
-        principal = self._remembered(key)
-        if principal is not None:
-            if not live or await self._is_current(principal):
-                return principal
-            self.forget(principal)
+        known = self._remembered(key)
+        if known is not None and live and not await self._is_current(known.principal):
+            self.forget(known.principal)
+            known = None
+        if known is None:
+            here = ANONYMOUS.at(door, address=client, request_id=request_id)
+            known = await self._prove(credentials, key, here)
+        if known.handed_over and door == REGISTRY:
+            raise PasswordHandedOver(known.principal)
+        return known.principal
+
+    async def _prove(self, credentials: Password, key: bytes, here: Principal) -> _Remembered:
+        """Compare what was sent with what is kept, and write down what came of it."""
         name = canonical_login(credentials.username)
+        if name is not None:
+            # What cannot be guessed needs no limit to guesses, and nobody's guesses shut it out.
+            strong = await self._strong(name, credentials.password, key)
+            if strong is not None:
+                return self._told(strong, here)
         # Any name is counted, whether there is such an account or not, and none takes much room.
         account = name or self._mac(Password(credentials.username, b"")).hex()
-        self._throttle.check(account, client)
+        try:
+            self._throttle.check(account, here.address)
+        except TooManyRequests:
+            self._refused(name, here, "too many wrong passwords")
+            raise
         task = self._checking.get(key)
         if task is None:
             task = asyncio.create_task(self._check(name, credentials.password, key))
@@ -138,12 +197,13 @@ class Authenticator:
             task.add_done_callback(lambda done: self._checked(key, done))
         try:
             # The same proof in many requests is compared once; a client that leaves stops only its own wait.
-            principal = await asyncio.shield(task)
+            known = await asyncio.shield(task)
         except WrongCredentials as error:
-            self._throttle.failed(account, client, key[:8])
+            self._throttle.failed(account, here.address, key[:8])
+            self._refused(name, here, "the user name or the password is wrong")
             raise WrongCredentials from error
-        self._throttle.succeeded(account, client)
-        return principal
+        self._throttle.succeeded(account, here.address)
+        return self._told(known, here)
 
     async def renew(self, refresh_token: str) -> Principal:
         """Whose refresh token this is, as the account's row has it now.  Raises `TokenInvalid`."""
@@ -175,25 +235,74 @@ class Authenticator:
             )
         return principal
 
-    async def _check(self, name: str | None, password: bytes, key: bytes) -> Principal:
+    async def _strong(self, name: str, secret: bytes, key: bytes) -> _Remembered | None:
+        """Whose login token or generated robot's secret this is, if it is one that is good."""
+        if secret.startswith(login_tokens.PREFIX.encode()):
+            return await self._holder(name, secret)
+        if name.startswith(RESERVED_PREFIX):
+            found = await self._database.read(queries.credentials_of, name)
+            if found is not None and self._may_enter(found.account) and _is_secret_of(found, secret):
+                return self._accept(found, secret, key)
+        return None
+
+    async def _holder(self, name: str, secret: bytes) -> _Remembered | None:
+        try:
+            session = login_tokens.stored_id(secret.decode())
+        except UnicodeDecodeError:
+            return None
+        now = self._clock()
+        row = await self._database.first(login_tokens.HOLDER, {"id": session, "username": name, "now": now})
+        if row is None:
+            return None
+        user_id, epoch, until, seen = row
+        if now - seen >= login_tokens.SEEN_EVERY:
+            self._later(self._database.write(login_tokens.touch, session, now))
+        return _Remembered(Principal(user_id, name, epoch, scopes=None, until=until))
+
+    async def _check(self, name: str | None, password: bytes, key: bytes) -> _Remembered:
         found = await self._database.read(_credentials, name)
         # Always, so that an account that is not there, or is disabled, takes as long as one that is.
         matches = await self._hasher.verify(found.password_hash if found else None, password)
-        if found is None or not matches or found.account.disabled:
+        if found is None or not matches or not self._may_enter(found.account):
             raise WrongCredentials
-        principal = _principal(found.account)
-        if self._memory_ms:
-            _remember(self._passwords, key, _Remembered(principal, self._clock() + self._memory_ms, 0))
-        self._note(found, password)
-        return principal
+        return self._accept(found, password, key)
 
-    def _checked(self, key: bytes, done: asyncio.Task[Principal]) -> None:
+    def _may_enter(self, account: Account) -> bool:
+        expired = account.expires_at is not None and account.expires_at <= self._clock()
+        return not account.disabled and not expired
+
+    def _accept(self, found: Credentials, password: bytes, key: bytes) -> _Remembered:
+        """The password is the account's: remember that for a while."""
+        known = _Remembered(
+            _principal(found.account),
+            self._clock() + self._memory_ms,
+            handed_over=found.account.password_state == HANDED_OVER,
+        )
+        if self._memory_ms:
+            _remember(self._passwords, key, known)
+        self._note(found, password)
+        return known
+
+    def _told(self, known: _Remembered, here: Principal) -> _Remembered:
+        if self._notes is not None:
+            who = known.principal
+            actor = who.at(here.door, address=here.address, request_id=here.request_id)
+            kind = "robot" if who.username.startswith(RESERVED_PREFIX) else "user"
+            self._notes.note(actor, "login", kind, who.username, outcome="success")
+        return known
+
+    def _refused(self, name: str | None, here: Principal, why: str) -> None:
+        if self._notes is not None:
+            # What cannot be a name may be a password that was typed into the wrong field.
+            self._notes.note(here, "login", "user", name or "", outcome="refused", description=why)
+
+    def _checked(self, key: bytes, done: asyncio.Task[_Remembered]) -> None:
         self._checking.pop(key, None)
         if not done.cancelled():
             # Looked at, in case that nobody waits for it any more.
             done.exception()
 
-    def _remembered(self, key: bytes) -> Principal | None:
+    def _remembered(self, key: bytes) -> _Remembered | None:
         known = self._passwords.get(key)
         if known is None:
             return None
@@ -202,7 +311,7 @@ class Authenticator:
         if overtaken or self._clock() >= known.until:
             del self._passwords[key]
             return None
-        return principal
+        return known
 
     def _mac(self, credentials: Password) -> bytes:
         # A name with NUL in it is nobody's, so that no two credentials that could be good share a MAC.
@@ -213,7 +322,7 @@ class Authenticator:
         if principal.user_id is None:
             return True
         account = await self._database.read(queries.account_with_id, principal.user_id)
-        return account is not None and not account.disabled and account.epoch == principal.epoch
+        return account is not None and self._may_enter(account) and account.epoch == principal.epoch
 
     def _note(self, found: Credentials, password: bytes) -> None:
         now, last = self._clock(), found.account.last_login_at
@@ -250,8 +359,13 @@ def _credentials(conn: Connection, name: str | None) -> Credentials | None:
     return queries.credentials_of(conn, name or "")
 
 
+def _is_secret_of(found: Credentials, secret: bytes) -> bool:
+    return is_secret_hash(found.password_hash) and secret_matches(found.password_hash, secret)
+
+
 def _principal(account: Account) -> Principal:
-    return Principal(account.id, account.username, account.epoch, scopes=None)
+    changes = account.password_state != CHOSEN
+    return Principal(account.id, account.username, account.epoch, scopes=None, must_change=changes)
 
 
 def _remember(memory: dict[K, V], key: K, value: V) -> None:

@@ -140,7 +140,8 @@ class TokenService:
             "issued_at": datetime.fromtimestamp(token.issued_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "scope": " ".join(str(scope) for scope in granted if scope.actions),
         }
-        if offline and not principal.anonymous:
+        # A short-lived login token gets nothing that outlives it.
+        if offline and not principal.anonymous and principal.until is None:
             answer["refresh_token"] = self._issuer.refresh_token(principal).text
         return JSONResponse(answer, headers=_HEADERS)
 

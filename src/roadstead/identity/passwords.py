@@ -71,7 +71,7 @@ class PasswordHasher:
             # The sender knows how long it is: nothing is given away by answering at once.
             return False
         if encoded is not None and is_secret_hash(encoded):
-            if hmac.compare_digest(encoded.encode(), hash_secret(password).encode()):
+            if secret_matches(encoded, password):
                 return True
             encoded = None
         matches = await self._run(lambda: self._matches(encoded or self._nobody, password))
@@ -128,6 +128,10 @@ def generate_secret() -> str:
 def hash_secret(secret: bytes) -> str:
     """What is stored of a generated secret.  Never for one that a person chose."""
     return _FAST + hashlib.sha256(secret).hexdigest()
+
+
+def secret_matches(encoded: str, secret: bytes) -> bool:
+    return hmac.compare_digest(encoded.encode(), hash_secret(secret).encode())
 
 
 def is_secret_hash(encoded: str) -> bool:

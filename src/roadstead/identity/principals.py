@@ -29,6 +29,9 @@ class Principal:
     operator: bool = False
     # The password that was shown is good for nothing but choosing another.
     must_change: bool = False
+    # A short-lived token was shown, which ends then, in milliseconds since 1970: nothing made from it may be good for
+    # longer.
+    until: int | None = None
     # Where this request comes from: the client's address; "registry", "api", "portal", "cli" or "job"; its id.
     address: str = ""
     door: str = ""

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping, Table, delete, select, update
 
 from roadstead.db.insert import insert_id_or_none, insert_ignore
 from roadstead.db.tables import Secret, User
+from roadstead.db.tables.users import CHOSEN, PERSON
 
 USERS: Table = User.__table__  # type: ignore[assignment]  # declared as FromClause
 SECRETS: Table = Secret.__table__  # type: ignore[assignment]  # declared as FromClause
@@ -16,7 +17,7 @@ SECRETS: Table = Secret.__table__  # type: ignore[assignment]  # declared as Fro
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user as others may see it: everything but the hash."""
+    """An account as others may see it: everything but the hash."""
 
     id: int
     username: str
@@ -25,6 +26,15 @@ class Account:
     epoch: int
     created_at: int
     last_login_at: int | None
+    # "person" or "robot".
+    kind: str = PERSON
+    email: str = ""
+    realname: str = ""
+    comment: str = ""
+    expires_at: int | None = None
+    # `db.tables.users`: CHOSEN, FIRST_RUN or HANDED_OVER.
+    password_state: int = CHOSEN
+    updated_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +154,13 @@ def _account(row: RowMapping) -> Account:
         epoch=row["credential_epoch"],
         created_at=row["created_at"],
         last_login_at=row["last_login_at"],
+        kind=row["kind"],
+        email=row["email"],
+        realname=row["realname"],
+        comment=row["comment"],
+        expires_at=row["expires_at"],
+        password_state=row["password_state"],
+        updated_at=row["updated_at"],
     )
 
 

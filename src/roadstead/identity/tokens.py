@@ -115,6 +115,10 @@ class TokenIssuer:
 
     def _issue(self, typ: str, principal: Principal, more: Mapping[str, object]) -> IssuedToken:
         now = self._clock() // 1000
+        lifetime = self._lifetimes[typ]
+        if principal.until is not None:
+            # What comes of a short-lived token ends with it.
+            lifetime = max(1, min(lifetime, principal.until // 1000 - now))
         key = self.ring.signing
         claims = {
             "iss": ISSUER,
@@ -124,7 +128,7 @@ class TokenIssuer:
             "epoch": principal.epoch,
             "iat": now,
             "nbf": now,
-            "exp": now + self._lifetimes[typ],
+            "exp": now + lifetime,
             "jti": secrets.token_hex(16),
             **more,
         }
@@ -135,7 +139,7 @@ class TokenIssuer:
                 f"these scopes do not fit into a token of {MAX_TOKEN_BYTES} bytes",
                 remedy="ask for several tokens",
             )
-        return IssuedToken(text, now, self._lifetimes[typ])
+        return IssuedToken(text, now, lifetime)
 
     async def _verify(self, typ: str, token: str) -> Claims:
         shape = _COMPACT.fullmatch(token) if len(token) <= MAX_TOKEN_BYTES else None
