@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from roadstead.cli.exits import ExitCode, exit_code_of
+from roadstead.cli.refusals import Refused
 from roadstead.cli.terminal import say
 from roadstead.config.problems import ConfigError
 from roadstead.errors import RoadsteadError
@@ -49,6 +50,26 @@ class Failures:
         else:
             self._headline(f"{error.message}{_on_the_same_line(error)}")
             self._lines([*_remedy(error), *_reading(error)])
+        return code
+
+    def refused(self, error: Refused) -> ExitCode:
+        """What the admin API said."""
+        code = error.exit_code
+        if self._json:
+            self._document(
+                [
+                    {
+                        "code": entry.code,
+                        "message": entry.message,
+                        "detail": {**entry.detail, "exit_code": code},
+                    }
+                    for entry in error.entries
+                ]
+            )
+        else:
+            for entry in error.entries:
+                self._headline(entry.message)
+            self._lines([("Do", error.remedy)] if error.remedy else [])
         return code
 
     def usage(self, error: click.ClickException) -> ExitCode:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, TypeVar
 from roadstead.cli.options import load_settings
 
 if TYPE_CHECKING:
+    from roadstead.config.settings import Settings
     from roadstead.wiring import Offline
 
 T = TypeVar("T")
 
 
-def ask_offline(config_file: Path | None, data: str | None, ask: Callable[[Offline], Awaitable[T]]) -> T:
-    """Open the installation that the options name, ask one thing of it, and close it."""
+def settings_of(config_file: Path | None, data: str | None) -> Settings:
+    """The settings of an installation that is there already, with a database that this program understands."""
     settings = load_settings(config_file, {"data": data}).settings
     from roadstead.db import migrations
     from roadstead.errors import Invalid
-    from roadstead.wiring import open_offline
 
     if migrations.state(settings.database_url).current is None:
         raise Invalid(
@@ -28,6 +28,13 @@ def ask_offline(config_file: Path | None, data: str | None, ask: Callable[[Offli
             remedy="name another folder with --data, or start a registry first: roadstead serve",
         )
     migrations.require_current(settings.database_url)
+    return settings
+
+
+def ask_offline(config_file: Path | None, data: str | None, ask: Callable[[Offline], Awaitable[T]]) -> T:
+    """Open the installation that the options name, ask one thing of it, and close it."""
+    settings = settings_of(config_file, data)
+    from roadstead.wiring import open_offline
 
     async def asked() -> T:
         async with open_offline(settings) as offline:

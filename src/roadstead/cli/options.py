@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from roadstead.cli.output import Printer
 
 if TYPE_CHECKING:
     from roadstead.config.loading import LoadedSettings
@@ -54,6 +57,28 @@ def show_options(function: F) -> F:
         "-o", "--output", "output_format", type=click.Choice(FORMATS), default="table", show_default=True,
         help="How to print.",
     )(function)  # fmt: skip
+
+
+def list_output(function: Callable[..., Any]) -> Any:
+    """The same for a command that takes `out`, a `Printer`, and prints a list with it."""
+
+    @functools.wraps(function)
+    def printing(
+        *args: Any, output_format: str, quiet: bool, columns: str | None, sort: str | None, **kwargs: Any
+    ) -> Any:
+        return function(*args, out=Printer(output_format, quiet, columns, sort), **kwargs)
+
+    return output_options(printing)
+
+
+def one_output(function: Callable[..., Any]) -> Any:
+    """The same for a command that prints one thing."""
+
+    @functools.wraps(function)
+    def printing(*args: Any, output_format: str, quiet: bool, **kwargs: Any) -> Any:
+        return function(*args, out=Printer(output_format, quiet), **kwargs)
+
+    return show_options(printing)
 
 
 def load_settings(

@@ -5,12 +5,38 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import click
 
 Record = Mapping[str, Any]
+# How a table says the values of a column, where that is not as they are.
+Words = Mapping[str, Callable[[Any], str]]
+_AS_IT_IS: Words = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Printer:
+    """How the options of a command ask for its data to be printed."""
+
+    output_format: str
+    quiet: bool
+    columns: str | None = None
+    sort: str | None = None
+
+    def list(
+        self, records: Iterable[Record], *, name: str, columns: Sequence[str], words: Words = _AS_IT_IS
+    ) -> None:
+        print_list(
+            [*records], name=name, columns=columns, words=words,
+            output_format=self.output_format, quiet=self.quiet, chosen=self.columns, sort=self.sort,
+        )  # fmt: skip
+
+    def one(self, record: Record, *, name: str, words: Words = _AS_IT_IS) -> None:
+        print_one(record, name=name, words=words, output_format=self.output_format, quiet=self.quiet)
 
 
 def print_list(
@@ -22,42 +48,49 @@ def print_list(
     quiet: bool = False,
     chosen: str | None = None,
     sort: str | None = None,
+    words: Words = _AS_IT_IS,
 ) -> None:
     """Print records.  `name` is the key that stands for a record, `columns` those that a table shows.
 
-    JSON always holds every key, in the shape that the REST API gives.
+    JSON always holds every key, in the shape that the REST API gives.  Elsewhere `a.b` is the key `b` of the
+    object `a`, and a key that a record leaves out is empty.
     """
-    known = list(records[0]) if records else list(columns)
+    documents, records = records, [_flat(record) for record in records]
+    known = list(dict.fromkeys([*(key for record in records for key in record), *columns]))
     shown = _chosen(chosen, columns, known)
     if sort:
-        records = _sorted(records, sort, known)
+        order = _sorted(range(len(records)), records, sort, known)
+        documents, records = [documents[i] for i in order], [records[i] for i in order]
     if quiet:
         output_format = "name"
     match output_format:
         case "json":
-            click.echo(json.dumps(list(records), indent=2, ensure_ascii=False))
+            click.echo(json.dumps(list(documents), indent=2, ensure_ascii=False))
         case "jsonl":
-            for record in records:
-                click.echo(json.dumps(record, ensure_ascii=False))
+            for document in documents:
+                click.echo(json.dumps(document, ensure_ascii=False))
         case "csv":
             click.echo(_csv(records, shown if chosen else known), nl=False)
         case "name":
             for record in records:
-                click.echo(record[name])
+                click.echo(cell(record[name]))
         case _:
-            _print_table([[cell(record[key]) for key in shown] for record in records], shown)
+            _print_table([[_said(record, key, words) for key in shown] for record in records], shown)
 
 
-def print_one(record: Record, *, name: str, output_format: str, quiet: bool = False) -> None:
+def print_one(
+    record: Record, *, name: str, output_format: str, quiet: bool = False, words: Words = _AS_IT_IS
+) -> None:
     """Print one record: a key on each line, or as `print_list` would."""
     if quiet or output_format in {"name", "csv", "jsonl"}:
-        print_list([record], name=name, columns=list(record), output_format=output_format, quiet=quiet)
+        print_list([record], name=name, columns=list(_flat(record)), output_format=output_format, quiet=quiet)
     elif output_format == "json":
         click.echo(json.dumps(record, indent=2, ensure_ascii=False))
     else:
-        width = max(len(heading(key)) for key in record)
-        for key, value in record.items():
-            click.echo(f"{click.style(f'{heading(key):<{width}}', bold=True)}  {cell(value)}")
+        flat = _flat(record)
+        width = max(len(heading(key)) for key in flat)
+        for key in flat:
+            click.echo(f"{click.style(f'{heading(key):<{width}}', bold=True)}  {_said(flat, key, words)}")
 
 
 def cell(value: object) -> str:
@@ -73,8 +106,26 @@ def cell(value: object) -> str:
             return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(value))
 
 
+def _said(record: Record, key: str, words: Words) -> str:
+    value = record.get(key)
+    return words[key](value) if key in words and value is not None else cell(value)
+
+
 def heading(key: str) -> str:
-    return key.replace("_", " ").upper()
+    return key.replace("_", " ").replace(".", " ").upper()
+
+
+def _flat(record: Record, prefix: str = "") -> dict[str, Any]:
+    """The record without objects inside it."""
+    flat: dict[str, Any] = {}
+    for key, value in record.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            flat[prefix + key] = json.dumps(value, ensure_ascii=False)
+        else:
+            flat[prefix + key] = value
+    return flat
 
 
 def _print_table(rows: Sequence[Sequence[str]], keys: Sequence[str]) -> None:
@@ -94,8 +145,16 @@ def _csv(records: Sequence[Record], keys: Sequence[str]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(keys)
     for record in records:
-        writer.writerow(["" if record[key] is None else record[key] for key in keys])
+        writer.writerow([_csv_cell(record.get(key)) for key in keys])
     return text.getvalue()
+
+
+def _csv_cell(value: object) -> object:
+    """A list is its items, and never a formula that a spreadsheet would run."""
+    text = " ".join(map(str, value)) if isinstance(value, list) else value
+    if isinstance(text, str) and text[:1] in {"=", "+", "-", "@", "\t", "\r"}:
+        return f"'{text}"
+    return "" if text is None else text
 
 
 def _chosen(chosen: str | None, columns: Sequence[str], known: Sequence[str]) -> Sequence[str]:
@@ -107,12 +166,18 @@ def _chosen(chosen: str | None, columns: Sequence[str], known: Sequence[str]) ->
     return keys
 
 
-def _sorted(records: Sequence[Record], sort: str, known: Sequence[str]) -> Sequence[Record]:
+def _sorted(indices: Iterable[int], records: Sequence[Record], sort: str, known: Sequence[str]) -> list[int]:
+    """The order of the records by a column; those without it come last."""
     key = sort.removeprefix("-")
     _must_be_known(key, known, "--sort")
-    present = [record for record in records if record[key] is not None]
-    absent = [record for record in records if record[key] is None]
-    return [*sorted(present, key=lambda record: record[key], reverse=sort.startswith("-")), *absent]
+    present = [i for i in indices if records[i].get(key) is not None]
+    absent = [i for i in range(len(records)) if records[i].get(key) is None]
+    return [*sorted(present, key=lambda i: _sort_key(records[i][key]), reverse=sort.startswith("-")), *absent]
+
+
+def _sort_key(value: object) -> tuple[bool, Any]:
+    """Numbers before words, so that any two can be compared."""
+    return (False, value) if isinstance(value, int | float) else (True, str(value))
 
 
 def _must_be_known(key: str, known: Sequence[str], flag: str) -> None:

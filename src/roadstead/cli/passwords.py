@@ -29,9 +29,9 @@ def read_password(*, stdin: bool, file: Path | None, whose: str) -> str:
     if stdin and file is not None:
         raise click.UsageError("--password-stdin and --password-file exclude each other.")
     if stdin:
-        return _whole(sys.stdin.buffer.read(), "standard input")
+        return whole_line(sys.stdin.buffer.read(), "standard input")
     if file is not None:
-        return _whole(file.read_bytes(), str(file))
+        return whole_line(file.read_bytes(), str(file))
     if not may_ask():
         raise click.UsageError(
             "a password is needed, and nobody is here to type it."
@@ -41,7 +41,7 @@ def read_password(*, stdin: bool, file: Path | None, whose: str) -> str:
     return answer
 
 
-def _whole(data: bytes, source: str) -> str:
+def whole_line(data: bytes, source: str) -> str:
     try:
         text = data.decode()
     except UnicodeDecodeError:

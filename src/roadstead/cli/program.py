@@ -11,6 +11,7 @@ import click
 from roadstead.cli.commands import LazyGroup
 from roadstead.cli.exits import ExitCode
 from roadstead.cli.failures import Failures
+from roadstead.cli.refusals import Refused
 from roadstead.cli.terminal import COLORS, color_choice, color_from, say
 from roadstead.errors import RoadsteadError
 
@@ -36,6 +37,17 @@ _MEMBERS = {
     "check": ("roadstead.cli.check:check", "Look for problems, and say what to do about them."),
     "config": ("roadstead.cli.config:config", "Show, validate and explain the settings."),
     "user": ("roadstead.cli.user:user", "List, add and change the people who may sign in."),
+    "project": ("roadstead.cli.project:project", "Make, list and change projects."),
+    "member": ("roadstead.cli.member:member", "Say who may do what in a project."),
+    "robot": ("roadstead.cli.robot:robot", "Make, list and change accounts for programs."),
+    "quota": ("roadstead.cli.quota:quota", "Say how much a project may hold, and see how much it does."),
+    "label": ("roadstead.cli.label:label", "Make, list and delete words to mark artifacts with."),
+    "configuration": (
+        "roadstead.cli.configuration:configuration",
+        "See and change what can be changed while the registry runs.",
+    ),
+    "login": ("roadstead.cli.login:login", "Sign in to a server, and keep it for `--server URL`."),
+    "logout": ("roadstead.cli.login:logout", "Forget how to sign in to a server."),
     "key": ("roadstead.cli.key:key", "List and rotate the keys that sign tokens."),
     "help": ("roadstead.cli.help:help_command", "Show the help of a command."),
 }
@@ -91,6 +103,8 @@ def run(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - a table of endings
         return ended.exit_code
     except RoadsteadError as error:
         return failures.explained(error)
+    except Refused as error:
+        return failures.refused(error)
     except click.ClickException as error:
         return failures.usage(error)
     except (click.Abort, KeyboardInterrupt):

@@ -13,7 +13,17 @@ from roadstead.config.problems import Problem, did_you_mean
 PREFIX = "ROADSTEAD_"
 
 # Read by the command line or the first start, and no settings.
-OTHERS = frozenset({"ROADSTEAD_CONFIG", "ROADSTEAD_ADMIN_PASSWORD", "ROADSTEAD_ADMIN_PASSWORD_FILE"})
+OTHERS = frozenset(
+    {
+        "ROADSTEAD_CONFIG",
+        "ROADSTEAD_ADMIN_PASSWORD",
+        "ROADSTEAD_ADMIN_PASSWORD_FILE",
+        "ROADSTEAD_SERVER",
+        "ROADSTEAD_USERNAME",
+        "ROADSTEAD_PASSWORD",
+        "ROADSTEAD_CA_FILE",
+    }
+)
 _OTHER_PREFIXES = ("ROADSTEAD_TEST_",)
 
 # Kubernetes gives every pod variables that describe the services of its namespace.  A service named
