@@ -32,6 +32,7 @@ def upgrade() -> None:
     _create_robot_trusts()
     _create_quotas()
     _create_quota_changes()
+    _create_quota_holds()
     _create_project_blobs()
     _create_labels()
     _create_artifact_labels()
@@ -340,6 +341,23 @@ def _create_quota_changes() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_quota_changes_project_id", "quota_changes", ["project_id"])
+
+
+def _create_quota_holds() -> None:
+    op.create_table(
+        "quota_holds",
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("project_id", ROW_ID, nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name="fk_quota_holds_project_id_projects", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name="pk_quota_holds"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_quota_holds_project_id", "quota_holds", ["project_id"])
+    op.create_index("ix_quota_holds_expires_at", "quota_holds", ["expires_at"])
 
 
 def _create_project_blobs() -> None:

@@ -9,7 +9,7 @@ from roadstead.db.tables.grants import GrantRow, RoleRow
 from roadstead.db.tables.jobs import Job, Schedule
 from roadstead.db.tables.manifests import Manifest, ManifestReference
 from roadstead.db.tables.projects import ArtifactLabel, ImmutableRule, Label, Project, Repository
-from roadstead.db.tables.quotas import ProjectBlob, Quota, QuotaChange
+from roadstead.db.tables.quotas import ProjectBlob, Quota, QuotaChange, QuotaHold
 from roadstead.db.tables.robots import Robot, RobotTrust, TrustedIssuer
 from roadstead.db.tables.secrets import Secret
 from roadstead.db.tables.tags import Tag, TagChange
@@ -33,6 +33,7 @@ __all__ = [
     "ProjectBlob",
     "Quota",
     "QuotaChange",
+    "QuotaHold",
     "Repository",
     "RepositoryBlob",
     "Robot",

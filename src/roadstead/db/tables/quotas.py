@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from roadstead.db.tables.base import Base, Count, Id, Instant, LaterCount, Limit, Name, RowId
+from roadstead.db.tables.base import Base, BytewiseText, Count, Id, Instant, LaterCount, Limit, Name, RowId
 
 
 class Quota(Base):
@@ -35,8 +35,8 @@ class Quota(Base):
     projects: Mapped[Limit]
     public_repositories: Mapped[Limit]
     private_repositories: Mapped[Limit]
-    # Bytes charged to a project so far.  With the rows of `quota_changes`, and without what uploads have
-    # reserved, it is exactly what the project holds.
+    # Bytes charged to a project so far.  With the rows of `quota_changes`, and without what uploads and holds
+    # have reserved, it is exactly what the project holds.
     charged: Mapped[LaterCount]
     # Whether the project has been told that it is nearly full.
     warned: Mapped[LaterCount]
@@ -55,6 +55,21 @@ class QuotaChange(Base):
     id: Mapped[Id]
     project_id: Mapped[int] = mapped_column(RowId, ForeignKey("projects.id", ondelete="CASCADE"), index=True)
     bytes: Mapped[Count]
+
+
+class QuotaHold(Base):
+    """Bytes that are charged to the project already, for something that is about to come and is no upload.
+
+    Whoever took it gives it back or spends it; one whose process died is given back when it has expired.
+    """
+
+    __tablename__ = "quota_holds"
+
+    # Random, 32 hexadecimal digits.
+    id: Mapped[str] = mapped_column(BytewiseText, primary_key=True)
+    project_id: Mapped[int] = mapped_column(RowId, ForeignKey("projects.id", ondelete="CASCADE"), index=True)
+    bytes: Mapped[Count]
+    expires_at: Mapped[Instant] = mapped_column(index=True)
 
 
 class ProjectBlob(Base):
