@@ -21,6 +21,7 @@ from roadstead.registry.referrers.http import ReferrerEndpoints
 from roadstead.registry.routes import routes
 from roadstead.registry.tags.http import TagEndpoints
 from roadstead.registry.uploads.http import UploadEndpoints
+from roadstead.registry.watching import Watch
 from roadstead.server.hosts import external_base
 from roadstead.wiring import Roadstead, build
 
@@ -82,6 +83,7 @@ def registry_app(parts: Roadstead) -> RegistryApp:
         table,
         parts.authenticator,
         parts.projects,
+        Watch(parts.configurations, parts.notes, pulls=settings.audit.pulls),
         base_url=lambda scope: external_base(scope, settings),
         service=settings.auth.service,
         basic_challenge=settings.auth.challenge == "basic",

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from roadstead.api import watching
 from roadstead.api.services import Asked
 from roadstead.errors import Unauthenticated
 from roadstead.identity.credentials import authorization_header
@@ -30,6 +31,7 @@ async def _caller(request: Request, services: Asked) -> Principal:
     """Whoever the request says it is from, `ANONYMOUS` included.  What they may do, services decide."""
     operator: Principal | None = request.scope.get(OPERATOR_IN_SCOPE)
     if operator is not None:
+        await watching.check_mode(request, services)
         return operator
     address = request.client.host if request.client else ""
     known = await services.authenticator.authenticate(
@@ -40,7 +42,11 @@ async def _caller(request: Request, services: Asked) -> Principal:
     if known.scopes is not None:
         raise RegistryTokenShown
     request.scope["roadstead.user"] = known.username
-    return known.at(API, address=address, request_id=request.scope.get("roadstead.request_id", ""))
+    caller = known.at(API, address=address, request_id=request.scope.get("roadstead.request_id", ""))
+    # For the audit log, should the request be refused.
+    request.state.caller = caller
+    await watching.check_mode(request, services)
+    return caller
 
 
 # A handler's parameter: `caller: Caller`.

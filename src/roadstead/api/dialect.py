@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from starlette.exceptions import HTTPException
 
 from roadstead import errors
+from roadstead.api import watching
 from roadstead.api.shapes import ErrorDocument
 from roadstead.projects.access import Overtaken
 
@@ -84,6 +85,7 @@ def speak_harbor(app: FastAPI) -> None:
         known = getattr(request.state, "known", None)
         if isinstance(error, Overtaken) and known is not None:
             request.app.state.services.authenticator.forget(known)
+        watching.refused(request, error)
         return refusal(error)
 
     @app.exception_handler(IntegrityError)

@@ -9,7 +9,16 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 
 from roadstead import errors
-from roadstead.api import permissions, robots, system
+from roadstead.api import (
+    allowlists,
+    configurations,
+    immutable,
+    metadata,
+    permissions,
+    projects,
+    robots,
+    system,
+)
 from roadstead.api.dialect import REFUSALS, refusal, speak_harbor
 from roadstead.api.services import Services
 from roadstead.registry.calls import Message, Receive, Scope, Send
@@ -21,7 +30,16 @@ MAX_BODY = 1024 * 1024
 
 def routers() -> Sequence[APIRouter]:
     """One for each of Harbor's tags."""
-    return [permissions.router, robots.router, system.router]
+    return [
+        immutable.router,
+        configurations.router,
+        permissions.router,
+        robots.router,
+        system.router,
+        projects.router,
+        metadata.router,
+        allowlists.router,
+    ]
 
 
 def create_web() -> FastAPI:

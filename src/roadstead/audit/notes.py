@@ -14,13 +14,17 @@ A worker that is killed loses what it had not written; one that stops writes it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import structlog
+from sqlalchemy import Connection, Table, bindparam, select
 
 from roadstead.audit.trail import LONGEST_TEXT, Actor, Outcome, insert_entries
 from roadstead.db.database import Database
+from roadstead.db.statements import PreparedStatement
+from roadstead.db.tables import Project
 from roadstead.errors import RoadsteadError
 from roadstead.telemetry.clock import Clock, now_ms
 
@@ -35,6 +39,9 @@ MOST_UNWRITTEN = 5_000
 # Names that strangers make up take no more room than that.
 LONGEST_NAME = 255
 
+_PROJECTS = cast("Table", Project.__table__)
+_PROJECT_ID = PreparedStatement(select(_PROJECTS.c.id).where(_PROJECTS.c.name == bindparam("project")))
+
 _log = structlog.get_logger(__name__)
 
 
@@ -45,6 +52,7 @@ class _Key(NamedTuple):
     outcome: Outcome
     description: str
     project_id: int | None
+    project: str
     user_id: int | None
     username: str
     address: str
@@ -86,8 +94,9 @@ class AuditNotes:
         outcome: Outcome,
         description: str = "",
         project_id: int | None = None,
+        project: str = "",
     ) -> None:
-        """One more.  Costs a dictionary entry."""
+        """One more.  Costs a dictionary entry.  `project` is a project's name, for who does not know its id."""
         now = self._clock()
         key = _Key(
             operation,
@@ -96,6 +105,7 @@ class AuditNotes:
             outcome,
             description[:LONGEST_TEXT],
             project_id,
+            project[:LONGEST_NAME],
             actor.user_id,
             actor.username[:LONGEST_NAME],
             actor.address,
@@ -141,7 +151,7 @@ class AuditNotes:
         if not rows:
             return
         try:
-            await self._database.write(insert_entries, rows)
+            await self._database.write(_insert, rows)
         except RoadsteadError as error:
             self._unwritten = rows[:MOST_UNWRITTEN]
             self._waiting.set()
@@ -167,6 +177,7 @@ def _summary(key: _Key) -> _Key:
         resource_type="many",
         description="more of these in one minute than are written one by one",
         project_id=None,
+        project="",
         user_id=None,
         username="",
         address="",
@@ -182,3 +193,18 @@ def _row(key: _Key, told: _Told) -> dict[str, object]:
         "count": told.waiting,
         "forwarded_at": None,
     }
+
+
+def _insert(conn: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    """The entries, their projects' names turned into ids where there are such projects."""
+    ids: dict[object, object] = {}
+    found = []
+    for row in rows:
+        entry = dict(row)
+        project = entry.pop("project")
+        if project and entry["project_id"] is None:
+            if project not in ids:
+                ids[project] = _PROJECT_ID.scalar(conn, {"project": project})
+            entry["project_id"] = ids[project]
+        found.append(entry)
+    insert_entries(conn, found)

@@ -20,7 +20,7 @@ from roadstead.db.database import Database, PreparedQuery
 from roadstead.db.insert import upsert
 from roadstead.db.statements import PreparedStatement
 from roadstead.db.tables import Configuration
-from roadstead.errors import Invalid
+from roadstead.errors import Denied, Invalid
 from roadstead.events.outbox import JsonValue, record
 from roadstead.projects.configuration_catalogue import Key, Value, catalogue
 from roadstead.telemetry.clock import Clock, now_ms
@@ -39,6 +39,18 @@ class ConfigurationFixed(Invalid):
 
     def __init__(self, key: Key) -> None:
         super().__init__(f"{key.name} cannot be changed here", remedy=key.fixed)
+
+
+class ReadOnly(Denied):
+    """Nothing may change for now."""
+
+    says_denied = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The system is in read only mode. Any modification is prohibited",
+            remedy="wait until an administrator ends it",
+        )
 
 
 class ForwardingNeeded(Invalid):
@@ -80,6 +92,11 @@ class Configurations:
 
     async def text(self, key: str) -> str:
         return cast("str", await self.value(key))
+
+    async def check_writable(self) -> None:
+        """Raises `ReadOnly` while an administrator has set it."""
+        if await self.flag("read_only"):
+            raise ReadOnly
 
     def value_in(self, conn: Connection, key: str) -> Value:
         """The same, as the transaction sees it."""

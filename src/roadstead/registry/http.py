@@ -42,6 +42,7 @@ from roadstead.projects.service import Projects
 from roadstead.registry.calls import Call, ClientGone, Header, Receive, Reply, Scope, Send
 from roadstead.registry.delivery import deliver
 from roadstead.registry.dialect import Refusal, refusal
+from roadstead.registry.watching import Watch
 
 Endpoint = Callable[[Call], Awaitable[Reply]]
 # The address that a client reached us at, such as `https://registry.example.com`.
@@ -85,6 +86,7 @@ class RegistryApp:
         routes: tuple[Route, ...],
         authenticator: Authenticator,
         projects: Projects,
+        watch: Watch,
         *,
         base_url: BaseUrl,
         service: str,
@@ -93,6 +95,7 @@ class RegistryApp:
         self.routes = routes
         self._authenticator = authenticator
         self._projects = projects
+        self._watch = watch
         self._base_url = base_url
         self._service = service
         self._basic_challenge = basic_challenge
@@ -113,6 +116,7 @@ class RegistryApp:
                 raise
             if isinstance(error, Overtaken):
                 self._authenticator.forget(call.principal)
+            self._watch.refused(call, error)
             reply = refusal(error, self._challenge(call, error))
         except Refusal as refused:
             reply = refusal(refused.error, refused.headers)
@@ -138,7 +142,9 @@ class RegistryApp:
             call.parameter = found[1]
         # A query that cannot be read is refused before anything is done.
         query = call.query if call.scope["query_string"] else None
+        await self._watch.check_mode(call)
         reply = await endpoint(call)
+        self._watch.pulled(call, reply)
         if found[2] and query is not None:
             namespace = query.get("ns")
             if namespace is not None and _NAMESPACE.fullmatch(namespace):
