@@ -38,10 +38,13 @@ from roadstead.immutability.gate import ImmutableTags
 from roadstead.immutability.service import ImmutableRules
 from roadstead.jobs.runner import JobHandler, JobRunner
 from roadstead.jobs.schedules import Every
+from roadstead.projects.allowlists import Allowlists
 from roadstead.projects.authority import Authority
 from roadstead.projects.configuration_admin import ConfigurationAdmin
 from roadstead.projects.configurations import Configurations
 from roadstead.projects.creation import NewProject, ProjectCheck, create
+from roadstead.projects.directory.changes import VisibilityCheck
+from roadstead.projects.directory.service import Directory
 from roadstead.projects.robots.service import Robots
 from roadstead.projects.service import Projects
 from roadstead.registry.blobs.service import Blobs
@@ -141,6 +144,11 @@ def project_checks() -> Sequence[ProjectCheck]:
     return []
 
 
+def visibility_checks() -> Sequence[VisibilityCheck]:
+    """Who may refuse that a project becomes public or private, in the order in which they are asked."""
+    return []
+
+
 def listeners(database: Database) -> Sequence[Listener]:
     """Who reacts to what happened."""
     return [PullStatistics(database)]
@@ -227,10 +235,13 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
                 authenticator=authenticator,
                 authority=authority,
                 projects=projects,
+                directory=Directory(database, projects, authority, checks=visibility_checks()),
+                allowlists=Allowlists(database, authority),
                 users=offline.users,
                 configurations=configurations,
                 configuration_admin=ConfigurationAdmin(authority, configurations),
                 notes=notes,
+                immutable_rules=ImmutableRules(database, authority),
                 robots=Robots(database, authority, hasher),
             ),
         )

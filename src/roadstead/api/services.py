@@ -12,9 +12,12 @@ from roadstead.config.settings import Settings
 from roadstead.db.database import Database
 from roadstead.identity.authentication import Authenticator
 from roadstead.identity.service import Users
+from roadstead.immutability.service import ImmutableRules
+from roadstead.projects.allowlists import Allowlists
 from roadstead.projects.authority import Authority
 from roadstead.projects.configuration_admin import ConfigurationAdmin
 from roadstead.projects.configurations import Configurations
+from roadstead.projects.directory.service import Directory
 from roadstead.projects.robots.service import Robots
 from roadstead.projects.service import Projects
 from roadstead.storage.protocol import BlobStore
@@ -28,11 +31,14 @@ class Services:
     authenticator: Authenticator
     authority: Authority
     projects: Projects
+    directory: Directory
+    allowlists: Allowlists
     users: Users
     configurations: Configurations
     configuration_admin: ConfigurationAdmin
     notes: AuditNotes
     robots: Robots
+    immutable_rules: ImmutableRules
 
 
 def _services(request: Request) -> Services:

@@ -1,1 +1,1 @@
-"""Tags that may neither move nor go: rules of a project, and the gate that keeps them."""
+"""Immutable tags: rules of a project that let a tag be made, and then neither moved nor removed."""
