@@ -133,6 +133,14 @@ async def open_registry(settings: Settings, *, seed: bool = True) -> AsyncIterat
         await parts.authenticator.close()
 
 
+@asynccontextmanager
+async def open_worker(settings: Settings) -> AsyncIterator[Registry]:
+    """Another worker on a database that has people in it already."""
+    with patch.object(wiring, "PasswordHasher", QuickHasher):
+        async with open_registry(settings, seed=False) as opened:
+            yield opened
+
+
 def _seed(conn: Connection) -> None:
     for name in PEOPLE:
         create_account(conn, name, _hash(), admin=name == "root", now=1)

@@ -101,10 +101,8 @@ def expected(row: Row, who: Somebody) -> int:
         return row.ok
     if who.dead or who.anonymous:
         return _unsigned(row, who)
-    if row.need.kind == "sign-in":
-        return row.ok
-    if row.need.kind == "person":
-        return 412 if who.robot else row.ok
+    if row.need.kind in {"sign-in", "person"}:
+        return 412 if who.robot and row.need.kind == "person" else row.ok
     if row.need.kind != "system" and not who.knows:
         return 404
     return row.ok if _may(row, who) else 403
