@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, and_, bindparam, exists, or_, select, true
 
+from roadstead.db.database import Database, PreparedQuery
 from roadstead.db.tables.grants import IN_ALL_PROJECTS, IN_PROJECT
+from roadstead.identity.principals import Principal
 from roadstead.projects.access import GRANTS, GROUP_MEMBERS, PROJECTS, ROLES
+from roadstead.projects.networks import admits
 from roadstead.projects.roles import PULL, PUSH, Permission
 
 # Roles from this number on were made by people.
@@ -57,3 +60,17 @@ PULLS_ALL = or_(
 )
 # They may pull from some repository of the project, at least.
 PULLS_SOME = or_(_IS_ADMIN, PROJECTS.c.public == true(), granted(_holds(PULL, PUSH)))
+
+
+_RULES = PreparedQuery(select(PROJECTS.c.network_rules).distinct().where(PROJECTS.c.network_rules != ""))
+
+
+async def closed_to(database: Database, principal: Principal) -> list[str]:
+    """The `network_rules` of projects, as stored, that do not let the caller's address in."""
+    if principal.operator:
+        return []
+    return [
+        rules
+        for (rules,) in await database.all(_RULES, {})
+        if not admits(rules, principal.door, principal.address)
+    ]

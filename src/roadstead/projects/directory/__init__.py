@@ -1,0 +1,1 @@
+"""The projects themselves: making, finding, changing and deleting them."""
