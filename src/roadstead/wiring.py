@@ -23,6 +23,7 @@ from roadstead.config.settings import Settings
 from roadstead.db import migrations
 from roadstead.db.database import Database
 from roadstead.db.engine import open_database
+from roadstead.db.tables.users import CHOSEN, FIRST_RUN
 from roadstead.errors import Invalid, Unavailable
 from roadstead.events.dispatch import Dispatcher, Listener
 from roadstead.events.jobs import FORGET, ForgetHistory
@@ -196,7 +197,7 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
         uploads = Uploads(
             database, store, projects, asked, settings.registry, seal_key=await upload_secret(database)
         )
-        authenticator = Authenticator(database, issuer, hasher, settings.auth)
+        authenticator = Authenticator(database, issuer, hasher, settings.auth, notes=notes)
         stack.push_async_callback(authenticator.close)
         dispatcher = Dispatcher(database, listeners(database))
         authority = Authority(database, projects)
@@ -290,13 +291,14 @@ async def _first_run(settings: Settings) -> FirstRun:
         encoded = _encoded(password)
         # Another replica may be doing the same: its password is then the one.
         with suppress(UserExists):
-            await offline.database.write(_first_administrator, encoded, now=now_ms())
+            state = CHOSEN if given else FIRST_RUN
+            await offline.database.write(_first_administrator, encoded, state, now=now_ms())
             return FirstRun(True, ADMIN, None if given else password)
         return FirstRun(created=False, admin_username=ADMIN, admin_password=None)
 
 
-def _first_administrator(conn: Connection, encoded: str, *, now: int) -> None:
-    create_account(conn, ADMIN, encoded, admin=True, now=now)
+def _first_administrator(conn: Connection, encoded: str, state: int, *, now: int) -> None:
+    create_account(conn, ADMIN, encoded, admin=True, now=now, password_state=state)
 
 
 def _given_password() -> str | None:

@@ -42,8 +42,8 @@ def test_a_command_goes_on_in_lines_that_bash_would_prompt_for(script: ModuleTyp
         (["one", "three"], "one\ntwo\nthree\n"),
         (["sha256:" + "a" * 64], "sha256:" + "b" * 64),
         (
-            ["Sign in as admin with   teri-hega-soda-dahe-nide"],
-            "Sign in as admin with   kelo-bida-soda-dahe-nide",
+            ["Sign in as admin with   Teri-hega-soda-dahe-nide4"],
+            "Sign in as admin with   Kelo-bida-soda-dahe-nide4",
         ),
         (["Storage (75 GB free)"], "Storage (3.1 TB free)"),
         (["ok … ms"], "ok    wrote in 12 ms"),

@@ -139,8 +139,11 @@ def is_secret_hash(encoded: str) -> bool:
 
 
 def generate_password() -> str:
-    """Five pronounceable words, such as `kelo-bida-…`, of 60 random bits."""
-    return "-".join(_word() for _ in range(_WORDS))
+    """Five pronounceable words, such as `Kelo-bida-…`, of 60 random bits, then a digit.
+
+    It is fit for `rules.check_chosen_password`.
+    """
+    return "-".join(_word() for _ in range(_WORDS)).capitalize() + str(secrets.randbelow(10))
 
 
 def _word() -> str:

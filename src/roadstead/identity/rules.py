@@ -13,6 +13,12 @@ MAX_PASSWORD_CHARACTERS = 128
 # Longest password, in bytes, that is compared with a hash at all.
 MAX_PASSWORD_BYTES = 1024
 RESERVED_PREFIX = "robot$"
+# What logs and answers call somebody who has no account.  Nothing decides by name; these would only mislead.
+RESERVED_NAMES = frozenset(
+    {"anonymous", "everyone", "nobody", "operator", "proxy", "roadstead", "robot", "scanner", "system"}
+)
+MAX_PROFILE_TEXT = 255
+MAX_COMMENT = 1000
 
 # No ":", which ends the name in Basic credentials, and no "$" or "+", which robot accounts are made of.
 _USERNAME = re.compile(r"[a-z0-9](?:[a-z0-9._@-]*[a-z0-9])?")
@@ -27,6 +33,10 @@ class UsernameInvalid(Invalid):
 
 class PasswordUnfit(Invalid):
     """The password cannot become anybody's."""
+
+
+class ProfileInvalid(Invalid):
+    """What somebody says of themself cannot be kept."""
 
 
 def canonical_username(text: str) -> str | None:
@@ -52,6 +62,10 @@ def check_username(text: str) -> str:
             remedy="robot accounts are made in their project",
         )
     name = canonical_username(text)
+    if name in RESERVED_NAMES:
+        raise UsernameInvalid(
+            f"the name {name} is kept for the registry itself", remedy="choose another name"
+        )
     if name is None:
         raise UsernameInvalid(
             f"a user name has {MIN_USERNAME} to {MAX_USERNAME} ASCII letters, digits and . _ @ -, and begins"
@@ -78,3 +92,41 @@ def check_new_password(password: str) -> bytes:
         return password.encode()
     except UnicodeEncodeError:
         raise PasswordUnfit("a password is valid Unicode text", remedy="choose another") from None
+
+
+def check_chosen_password(password: str, username: str) -> bytes:
+    """The same for a password that somebody sets through the API: it has letters of both cases and a digit, and is
+    not the account's name.
+    """
+    encoded = check_new_password(password)
+    kinds = (str.islower, str.isupper, str.isdigit)
+    if not all(any(map(kind, password)) for kind in kinds):
+        raise PasswordUnfit(
+            "a password has at least one lower-case letter, one upper-case letter and one digit",
+            remedy="choose another",
+        )
+    if password.casefold() == username.casefold():
+        raise PasswordUnfit("a password is not the name of its user", remedy="choose another")
+    return encoded
+
+
+_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+
+
+def check_email(text: str) -> str:
+    """An e-mail address, or nothing."""
+    if text and (len(text) > MAX_PROFILE_TEXT or _EMAIL.fullmatch(text) is None):
+        raise ProfileInvalid(
+            f"an e-mail address is NAME@HOST in ASCII, with at most {MAX_PROFILE_TEXT} characters",
+            remedy="check the address",
+        )
+    return text
+
+
+def check_profile_text(text: str, what: str, most: int = MAX_PROFILE_TEXT) -> str:
+    """One line that somebody says of an account, a group or a token."""
+    if len(text) > most or not text.isprintable():
+        raise ProfileInvalid(
+            f"the {what} has at most {most} characters, without control characters", remedy="change it"
+        )
+    return text
