@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 from roadstead.db.database import Database
 from roadstead.db.tables.grants import IN_ALL_PROJECTS, IN_PROJECT, IN_SYSTEM
 from roadstead.errors import Denied
-from roadstead.identity import queries as accounts
 from roadstead.identity.principals import Principal
 from roadstead.projects.authority import Authority, ProjectHidden
 from roadstead.projects.robots import queries
@@ -73,6 +72,15 @@ def check_lifetime(maker_ends: int | None, robot_ends: int | None) -> None:
         )
 
 
+def check_lasting(principal: Principal) -> None:
+    """A short-lived token makes nothing that is good for longer than it is, as a robot's secret would be."""
+    if principal.until is not None:
+        raise Denied(
+            "a short-lived login token makes no robots and no secrets: they would outlive it",
+            remedy="sign in with a password or a robot's secret",
+        )
+
+
 def descendants(conn: Connection, robot_id: int) -> list[StoredRobot]:
     """Every robot that this one made, that those made, and so on, makers first."""
     found = list(queries.robots_made_by(conn, robot_id))
@@ -98,7 +106,7 @@ def narrow_descendants(conn: Connection, maker: StoredRobot, *, now: int) -> lis
         if maker.expires_at is not None:
             queries.shorten(conn, robot.id, maker.expires_at)
         if stops:
-            accounts.set_disabled(conn, robot.id, disabled=True)
+            queries.set_disabled(conn, robot.id, disabled=True)
         after = queries.robot_with_id(conn, robot.id)
         assert after is not None  # noqa: S101 - of this transaction
         changed += [after, *narrow_descendants(conn, after, now=now)]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from sqlalchemy import Connection, RowMapping, Select, Table, and_, delete, exists, false, or_, select, update
+from sqlalchemy import Connection, RowMapping, Select, Table, delete, exists, false, or_, select, update
 
 from roadstead.db.insert import insert, insert_id, insert_id_or_none
 from roadstead.db.listing import Field, ListRequest, page_of
@@ -194,6 +194,21 @@ def shorten(conn: Connection, robot_id: int, expires_at: int) -> None:
     conn.execute(update(USERS).where(USERS.c.id == robot_id, later).values(expires_at=expires_at))
 
 
+def set_disabled(conn: Connection, robot_id: int, disabled: bool) -> None:
+    """Both ways void what was proved before."""
+    conn.execute(
+        update(USERS)
+        .where(USERS.c.id == robot_id, USERS.c.disabled != disabled)
+        .values(disabled=disabled, credential_epoch=USERS.c.credential_epoch + 1)
+    )
+
+
+def replace_secret(conn: Connection, robot_id: int, secret_hash: str, *, now: int) -> None:
+    """Whatever was proved with the old one is void."""
+    changed = {"credential_epoch": USERS.c.credential_epoch + 1, "updated_at": now}
+    conn.execute(update(USERS).where(USERS.c.id == robot_id).values(password_hash=secret_hash, **changed))
+
+
 def replace_blocks(conn: Connection, robot_id: int, blocks: Sequence[PlacedBlock], *, now: int) -> None:
     conn.execute(delete(GRANTS).where(GRANTS.c.user_id == robot_id))
     _give(conn, robot_id, blocks, now=now)
@@ -202,15 +217,6 @@ def replace_blocks(conn: Connection, robot_id: int, blocks: Sequence[PlacedBlock
 def remove_robot(conn: Connection, robot_id: int) -> None:
     """Its grants, trusts and sessions go with its account."""
     conn.execute(delete(USERS).where(USERS.c.id == robot_id, USERS.c.kind == ROBOT))
-
-
-def remove_robots_of_project(conn: Connection, project_id: int) -> Sequence[str]:
-    """For whoever deletes a project: before its row, lest accounts without robots stay.  Their full names."""
-    whose = and_(ROBOTS.c.account_id == USERS.c.id, ROBOTS.c.project_id == project_id)
-    names = list(conn.scalars(select(USERS.c.username).where(whose).order_by(USERS.c.username)))
-    ids = select(ROBOTS.c.account_id).where(ROBOTS.c.project_id == project_id)
-    conn.execute(delete(USERS).where(USERS.c.kind == ROBOT, USERS.c.id.in_(ids)))
-    return names
 
 
 def _give(conn: Connection, robot_id: int, blocks: Iterable[PlacedBlock], *, now: int) -> None:

@@ -13,12 +13,17 @@ from roadstead.db.database import Database
 from roadstead.db.listing import ListRequest
 from roadstead.errors import Conflict, Denied, NotFound, RequestInvalid
 from roadstead.events.outbox import JsonValue, record
-from roadstead.identity import queries as accounts
 from roadstead.identity.passwords import PasswordHasher, generate_secret, hash_secret
 from roadstead.identity.principals import Principal
 from roadstead.projects.authority import Authority
 from roadstead.projects.robots import queries
-from roadstead.projects.robots.delegation import Delegation, check_lifetime, descendants, narrow_descendants
+from roadstead.projects.robots.delegation import (
+    Delegation,
+    check_lasting,
+    check_lifetime,
+    descendants,
+    narrow_descendants,
+)
 from roadstead.projects.robots.queries import StoredRobot
 from roadstead.projects.robots.rules import (
     IN_A_PROJECT,
@@ -133,6 +138,7 @@ class Robots:
     async def create(self, principal: Principal, draft: RobotDraft) -> NewRobot:
         """Raises `RequestInvalid`, `RobotNameInvalid`, `ProjectHidden`, `Denied` or `RobotExists`."""
         maker = await self._authority.signed_in(principal)
+        check_lasting(principal)
         check_name(draft.name, None)
         duration = check_duration(draft.duration)
         check_draft(draft)
@@ -180,8 +186,7 @@ class Robots:
 
         Whoever has the secret can do what the robot can, so only those may who have all of it themselves.
         """
-        robot = await self._changeable(principal, robot_id, "robot:update")
-        await self._delegation.check(principal, robot.blocks)
+        await self.trusted_with(principal, robot_id)
         if secret:
             stored = await self._hasher.hash(check_secret(secret))
         else:
@@ -198,6 +203,7 @@ class Robots:
     async def trusted_with(self, principal: Principal, robot_id: int) -> StoredRobot:
         """The robot, if the caller may decide how one signs in as it: what `refresh` asks."""
         robot = await self._changeable(principal, robot_id, "robot:update")
+        check_lasting(principal)
         await self._delegation.check(principal, robot.blocks)
         return robot
 
@@ -295,7 +301,7 @@ def _update(
         conn, robot_id, description=draft.description, duration=duration, expires_at=ends, now=change.now
     )
     queries.replace_blocks(conn, robot_id, blocks, now=change.now)
-    accounts.set_disabled(conn, robot_id, draft.disabled)
+    queries.set_disabled(conn, robot_id, draft.disabled)
     after = _existing(conn, robot_id)
     for robot in (after, *narrow_descendants(conn, after, now=change.now)):
         _tell(conn, change, "update", robot)
@@ -304,7 +310,7 @@ def _update(
 
 def _refresh(conn: Connection, change: _Change, robot_id: int, secret_hash: str) -> None:
     robot = _existing(conn, robot_id)
-    accounts.replace_password(conn, robot_id, secret_hash)
+    queries.replace_secret(conn, robot_id, secret_hash, now=change.now)
     _tell(conn, change, "refresh_secret", robot)
     record(conn, ROBOT_SECRET_REFRESHED, project_id=robot.project_id, now=change.now, **_facts(change, robot))
 
