@@ -11,6 +11,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
+from roadstead.audit import trail
 from roadstead.db.database import Database
 from roadstead.errors import DigestInvalid, ManifestBlobUnknown, ManifestUnknown
 from roadstead.events.outbox import record
@@ -281,24 +282,28 @@ class Manifests:
         sufficient = None if isinstance(reference, Digest) else DELETE_TAG
         project_id = await self._projects.require(principal, name, Action.DELETE, sufficient)
         if isinstance(reference, Digest):
-            await self._database.write(self._delete_manifest, project_id, name, reference, principal.username)
+            await self._database.write(self.delete_manifest, principal, project_id, name, reference)
         else:
-            await self._database.write(self._delete_tag, project_id, name, reference, principal.username)
+            await self._database.write(self.delete_tag, principal, project_id, name, reference)
 
-    def _delete_tag(
-        self, conn: Connection, project_id: int, name: RepositoryName, tag: Tag, user: str
+    def delete_tag(
+        self, conn: Connection, principal: Principal, project_id: int, name: RepositoryName, tag: Tag
     ) -> None:
+        """In the caller's transaction; what `principal` may do has been looked at."""
         repository = _existing(conn, project_id, name)
         if tagged_manifest(conn, repository, tag) is None:
             raise manifest_unknown(name, tag)
         check_all(self._gates, conn, Attempt(Deed.DELETE_TAG, project_id, repository, "", (tag,)))
         now = self._clock()
+        user = principal.username
         delete_tag(conn, repository, tag, username=user, now=now)
         record(conn, UNTAGGED, project_id=project_id, now=now, repository=name.path, tags=[tag], user=user)
+        trail.record(conn, principal, "delete", "tag", f"{name.full}:{tag}", now=now, project_id=project_id)
 
-    def _delete_manifest(
-        self, conn: Connection, project_id: int, name: RepositoryName, digest: Digest, user: str
+    def delete_manifest(
+        self, conn: Connection, principal: Principal, project_id: int, name: RepositoryName, digest: Digest
     ) -> None:
+        """In the caller's transaction; what `principal` may do has been looked at."""
         repository = _existing(conn, project_id, name)
         manifest = queries.manifest_id(conn, repository, str(digest))
         if manifest is None:
@@ -308,6 +313,7 @@ class Manifests:
         blobs = queries.held_blobs(conn, manifest)
         lock_blobs(conn, blobs)
         now = self._clock()
+        user = principal.username
         record_tags_deleted(conn, repository, manifest, username=user, now=now)
         queries.delete_manifest(conn, manifest)
         release_unused(conn, blobs, now=now)
@@ -320,6 +326,16 @@ class Manifests:
             digest=str(digest),
             tags=list(tags),
             user=user,
+        )
+        trail.record(
+            conn,
+            principal,
+            "delete",
+            "artifact",
+            f"{name.full}@{digest}",
+            now=now,
+            project_id=project_id,
+            payload={"tags": list(tags)},
         )
 
 
