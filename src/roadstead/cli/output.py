@@ -16,6 +16,16 @@ Record = Mapping[str, Any]
 # How a table says the values of a column, where that is not as they are.
 Words = Mapping[str, Callable[[Any], str]]
 _AS_IT_IS: Words = MappingProxyType({})
+# What people call what the API keeps inside other things.
+_TITLES = MappingProxyType(
+    {
+        "metadata.public": "PUBLIC",
+        "metadata.deletion_protected": "PROTECTED",
+        "ref.name": "PROJECT",
+        "used.storage": "USED",
+        "hard.storage": "LIMIT",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +122,7 @@ def _said(record: Record, key: str, words: Words) -> str:
 
 
 def heading(key: str) -> str:
-    return key.replace("_", " ").replace(".", " ").upper()
+    return _TITLES.get(key) or key.replace("_", " ").replace(".", " ").upper()
 
 
 def _flat(record: Record, prefix: str = "") -> dict[str, Any]:

@@ -114,6 +114,52 @@ def set_private(admin: Administration, name: str) -> None:
 
 
 @command(
+    "rename",
+    examples=[
+        ("Another name, for its repositories and robots too", "roadstead project rename team crew"),
+        ("On a server", "roadstead project rename team crew --server https://registry.example.com"),
+    ],
+)
+@click.argument("name")
+@click.argument("new_name")
+@administered
+def rename(admin: Administration, name: str, new_name: str) -> None:
+    """Give a project another name, at once.  What was pushed under the old one is found under the new one only."""
+    admin.post(path("projects", name, "rename"), {"name": new_name})
+    say(f"{name} is {new_name} from now on, and so are its robots.")
+
+
+@command(
+    "protect",
+    examples=[
+        ("Refuse to delete it", "roadstead project protect team"),
+        ("On a server", "roadstead project protect team --server https://registry.example.com"),
+    ],
+)
+@click.argument("name")
+@administered
+def protect(admin: Administration, name: str) -> None:
+    """Refuse to delete a project until somebody unprotects it."""
+    _set(admin, name, deletion_protected="true")
+    say(f"{name} cannot be deleted. To undo: roadstead project unprotect {name}")
+
+
+@command(
+    "unprotect",
+    examples=[
+        ("Let it be deleted again", "roadstead project unprotect team"),
+        ("On a server", "roadstead project unprotect team --server https://registry.example.com"),
+    ],
+)
+@click.argument("name")
+@administered
+def unprotect(admin: Administration, name: str) -> None:
+    """Let a protected project be deleted again."""
+    _set(admin, name, deletion_protected="false")
+    say(f"{name} can be deleted.")
+
+
+@command(
     "delete",
     examples=[
         ("Asks first", "roadstead project delete team"),
@@ -132,7 +178,7 @@ def delete(admin: Administration, name: str, yes: bool) -> None:
     say(f"{name} is deleted.")
 
 
-for member in (create, list_projects, show, set_public, set_private, delete):
+for member in (create, list_projects, show, set_public, set_private, rename, protect, unprotect, delete):
     project.add_command(member)
 
 

@@ -7,7 +7,7 @@ import re
 import click
 
 UNLIMITED = -1
-_UNITS = {
+_UNITS: dict[str, int] = {
     "": 1,
     **{f"{letter}b": 1000**n for n, letter in enumerate("kmgtp", start=1)},
     **{f"{letter}ib": 1024**n for n, letter in enumerate("kmgtp", start=1)},
@@ -22,8 +22,8 @@ def size(text: str) -> int:
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text.lower())
     if found is None or found[2] not in _UNITS:
         raise click.BadParameter(f"{text!r} is no size. Write 500GB, 2TiB, a number of bytes, or unlimited.")
-    unit = _UNITS[found[2]]
-    return round(float(found[1]) * unit) if "." in found[1] else int(found[1]) * unit
+    amount, unit = str(found[1]), _UNITS[found[2]]
+    return round(float(amount) * unit) if "." in amount else int(amount) * unit
 
 
 def in_words(amount_of_bytes: int) -> str:
