@@ -1,0 +1,179 @@
+"""Rank 29: nobody learns that a private thing is there (A14).
+
+For every operation that names a project, and for every id that stands alone, a stranger asks for something that is
+there and for something that is not.  The answers differ in nothing but what the stranger wrote, and the database
+is asked the same statements: they take the same time because they are the same work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import Engine
+from tests.registry.actors import Actor, basic
+from tests.registry.asgi import Answer
+from tests.security.permission_rows import (
+    REGISTRY_ROWS,
+    ROWS,
+    RegistryRow,
+    Request,
+    Row,
+    registry_request,
+    request_for,
+)
+from tests.security.stage import EVERYBODY, INSIDE, Stage
+from tests.security.test_permission_matrix import operations
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+
+# As long as each other, and nothing else that an answer holds looks like them.
+HIDDEN, ABSENT = "hidden-1", "absent-1"
+OWNER = replace(EVERYBODY[0], name="owner", place=HIDDEN)
+STRANGERS = ("mallory", "")
+# An id that nothing has.
+NO_ID = 99_999_999
+
+
+@pytest.fixture
+async def stage(anyio_backend: str, database_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with Stage.open(tmp_path / "data", database_url) as opened:
+        await opened.registry.add_project(HIDDEN, "bob")
+        await opened.registry.root.push_image(f"{HIDDEN}/{INSIDE}", "1")
+        yield opened
+
+
+@contextmanager
+def watched(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[object]]:
+    """What the database is asked, one entry a statement."""
+    asked: list[object] = []
+    database = stage.registry.parts.database
+
+    def executing(conn: Connection, cursor: object, statement: str, *rest: object) -> None:
+        asked.append(statement)
+
+    with monkeypatch.context() as patch:
+        for name in ("first", "all"):
+            patch.setattr(database, name, _noted(getattr(database, name), asked))
+        event.listen(Engine, "before_cursor_execute", executing)
+        try:
+            yield asked
+        finally:
+            event.remove(Engine, "before_cursor_execute", executing)
+
+
+def _noted(method: Any, asked: list[object]) -> Any:
+    async def noted(query: Any, parameters: Any) -> Any:
+        asked.append(query)
+        return await method(query, parameters)
+
+    return noted
+
+
+def stranger(stage: Stage, name: str) -> Actor:
+    return Actor(stage.registry.app, name, basic(name) if name else None)
+
+
+def plain(answer: Answer, *names: str) -> tuple[object, ...]:
+    """The answer, without what the caller wrote and what is random."""
+    text = answer.body.decode()
+    headers = [pair for pair in answer.headers if pair[0] not in {"x-request-id", "date"}]
+    for name in names:
+        text = text.replace(name, "NAME")
+        headers = [(key, value.replace(name, "NAME")) for key, value in headers]
+    return answer.status, text, headers
+
+
+async def compared(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, row: Row | RegistryRow, there: Request, nowhere: Request
+) -> list[str]:
+    """What tells the two requests apart, for each stranger."""
+    found = []
+    for name in STRANGERS:
+        actor = stranger(stage, name)
+        headers = {"Content-Type": "application/json"} if there.body else {}
+        # Whatever is remembered of the caller is remembered before the two are compared.
+        await actor.request(row.method, nowhere.target, nowhere.body, headers)
+        results = []
+        for request in (nowhere, there):
+            with watched(stage, monkeypatch) as asked:
+                answer = await actor.request(row.method, request.target, request.body, headers)
+            swaps = (HIDDEN, ABSENT, request.target.rpartition("/")[2])
+            results.append((plain(answer, *swaps), list(asked)))
+        (absent, _), (hidden, _) = results
+        if hidden != absent:
+            found.append(f"{row} to {name or 'nobody'}: {hidden} is not {absent}")
+        elif hidden[0] in {200, 201, 202}:
+            found.append(f"{row} to {name or 'nobody'}: {hidden}")
+        elif len(results[0][1]) != len(results[1][1]):
+            found.append(f"{row} to {name or 'nobody'}: {results[1][1]} is not {results[0][1]}")
+    return found
+
+
+def _rows(stage: Stage) -> Iterator[Row]:
+    served = operations(stage.registry)
+    yield from (row for row in ROWS if (row.method, row.path) in served)
+
+
+async def test_A14_a_private_project_is_as_one_that_is_not_there(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for row in _rows(stage):
+        if "{project_name" in row.path:
+            there = await request_for(row, stage, OWNER)
+            nowhere = Request(there.target.replace(HIDDEN, ABSENT), there.body)
+            found += await compared(stage, monkeypatch, row, there, nowhere)
+    assert not found, "\n".join(["", *found])
+
+
+async def test_A14_the_number_of_a_private_project_is_as_one_that_is_not_there(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = await stage.project_id(HIDDEN)
+    found = []
+    for row in _rows(stage):
+        if "{project_name_or_id}" in row.path:
+            named = await request_for(row, stage, OWNER)
+            there = Request(named.target.replace(HIDDEN, str(number)), named.body)
+            nowhere = Request(named.target.replace(HIDDEN, str(NO_ID)), named.body)
+            for result in await compared(stage, monkeypatch, row, there, nowhere):
+                if result.replace(str(number), "") == result.replace(str(NO_ID), ""):
+                    continue
+                found.append(result)
+    assert not found, "\n".join(["", *found])
+
+
+async def test_A14_the_id_of_a_private_thing_is_as_one_that_is_not_there(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for row in _rows(stage):
+        if "{project_name" in row.path or not row.params or row.need.kind not in {"project", "repository"}:
+            continue
+        there = await request_for(row, stage, OWNER)
+        parameters = dict.fromkeys(row.params, _nothing)
+        nowhere = await request_for(replace(row, params=parameters), stage, OWNER)
+        nowhere.body = there.body
+        found += await compared(stage, monkeypatch, row, there, nowhere)
+    assert not found, "\n".join(["", *found])
+
+
+async def _nothing(stage: Stage, who: object) -> int:
+    return NO_ID
+
+
+async def test_A14_a_private_project_is_as_none_through_the_registry_protocol(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for row in REGISTRY_ROWS:
+        target, body, _ = await registry_request(row, stage, OWNER)
+        there, nowhere = Request(target, body), Request(target.replace(HIDDEN, ABSENT), body)
+        found += await compared(stage, monkeypatch, row, there, nowhere)
+    assert not found, "\n".join(["", *found])
