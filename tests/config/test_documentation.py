@@ -32,7 +32,9 @@ def test_every_setting_can_be_set_from_the_environment(setting: Setting) -> None
     )
     if value is None:
         words = default_in_words(setting).strip("'")
-        value = words or {"audit.forward": "stdout"}.get(setting.name, "sqlite:////x")
+        value = words or {"audit.forward": "stdout", "outgoing.proxy": "http://proxy:3128"}.get(
+            setting.name, "sqlite:////x"
+        )
     if setting.name.startswith("tls."):
         environ = {f"ROADSTEAD_TLS__{key}": "x" for key in ("CERTIFICATE", "KEY")}
     else:

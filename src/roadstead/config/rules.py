@@ -28,6 +28,27 @@ def proxy(text: str) -> str:
     return text
 
 
+def network(text: str) -> str:
+    """An IP address, or a network in CIDR notation."""
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        raise ValueError("must be an IP address, or a network such as 10.0.0.0/8") from None
+
+
+def forward_proxy(text: str) -> str:
+    """`http://host:port`, or nothing."""
+    if not text:
+        return text
+    rule = "must look like http://proxy.example.com:3128, without a path, a name or a password"
+    if not text.startswith("http://"):
+        raise ValueError(rule)
+    try:
+        return external_url(text)
+    except ValueError:
+        raise ValueError(rule) from None
+
+
 def external_url(text: str) -> str:
     """`http(s)://host[:port]`, without a final slash."""
     rule = "must look like https://registry.example.com or http://host:port, without a path"

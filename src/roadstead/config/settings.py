@@ -125,6 +125,8 @@ class AuthSettings(Section):
     token_lifetime: Annotated[int, Field(ge=60, le=86_400)] = 1800
     # How long a refresh token is good, in seconds.
     refresh_token_lifetime: Annotated[int, Field(ge=60, le=_YEAR)] = 30 * 86_400
+    # How long a robot's login token is good that was exchanged for a token of a trusted issuer, in seconds.
+    federated_token_lifetime: Annotated[int, Field(ge=60, le=3600)] = 900
     # The `service` of the token challenge.
     service: Annotated[str, AfterValidator(rules.header_word)] = "roadstead"
     # How long a verified password is remembered by a worker, in seconds. 0 checks the hash each time.
@@ -158,6 +160,23 @@ class AuditSettings(Section):
     forward: Annotated[str, AfterValidator(rules.audit_destination)] = ""
     # PEM file with the authorities that a tls:// server's certificate may come from. Empty: those of the system.
     forward_ca: Path | None = None
+
+
+class OutgoingSettings(Section):
+    # Addresses or networks that may be connected to although they are refused else: this machine, link-local
+    # addresses with the metadata services of clouds, multicast. Private networks need not be named.
+    allow: tuple[Annotated[str, AfterValidator(rules.network)], ...] = ()
+    # Addresses or networks that are never connected to, such as 10.0.0.0/8.
+    deny: tuple[Annotated[str, AfterValidator(rules.network)], ...] = ()
+    # Address of an HTTP proxy that every request goes through, such as http://proxy.example.com:3128. Empty:
+    # none. The proxy then looks names up, and must itself refuse what nobody should reach.
+    proxy: Annotated[str, AfterValidator(rules.forward_proxy)] = ""
+    # PEM file with authorities that servers' certificates may come from, beside those of the system.
+    ca: Path | None = None
+    # How long to wait for a connection, in seconds.
+    connect_timeout: Seconds = 5.0
+    # How long a small request may take in all, in seconds.
+    timeout: Seconds = 15.0
 
 
 class LogSettings(Section):
@@ -199,6 +218,8 @@ class Settings(Section):
     jobs: JobsSettings = JobsSettings()
     # What is written down of who did what, and where it goes.
     audit: AuditSettings = AuditSettings()
+    # Where the server itself connects to: issuers of sign-in tokens.
+    outgoing: OutgoingSettings = OutgoingSettings()
     # What is written to standard error while the server runs.
     log: LogSettings = LogSettings()
 
