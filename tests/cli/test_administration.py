@@ -124,7 +124,7 @@ class Canned:
         self.answers = list(answers)
         self.asked: list[str] = []
 
-    def send(self, method: str, target: str, headers: object, body: bytes) -> Answer:
+    def send(self, method: str, target: str, headers: object, body: bytes, sink: object = None) -> Answer:
         self.asked.append(f"{method} {target}")
         return self.answers.pop(0)
 

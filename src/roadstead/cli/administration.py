@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PREFIX = "/api/v2.0"
 _PAGE = 100
-_FIRST_REFUSAL = 400
+FIRST_REFUSAL = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,18 @@ class Answer:
         return self.headers.get("location", "").rpartition("/")[2]
 
 
+# Takes a body piece by piece.
+Sink = Callable[[bytes], object]
+
+
 class Transport(Protocol):
-    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """One request, with its path and query encoded.  Raises `Unavailable` when nobody answers."""
+    def send(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, sink: Sink | None = None
+    ) -> Answer:
+        """One request, with its path and query encoded.  Raises `Unavailable` when nobody answers.
+
+        `sink` is given the body of a success as it comes; the answer then has none.
+        """
 
 
 def path(*parts: str | int) -> str:
@@ -73,6 +82,10 @@ class Administration:
 
     def get(self, path: str, **query: object) -> Answer:
         return self._ask("GET", path, query=query)
+
+    def save(self, path: str, sink: Sink, **query: object) -> None:
+        """Give what may be long to `sink`, piece by piece."""
+        self._ask("GET", path, query=query, sink=sink)
 
     def post(self, path: str, json: object = None, **query: object) -> Answer:
         return self._ask("POST", path, json, query)
@@ -97,7 +110,12 @@ class Administration:
             page += 1
 
     def _ask(
-        self, method: str, path: str, document: object = None, query: Mapping[str, object] | None = None
+        self,
+        method: str,
+        path: str,
+        document: object = None,
+        query: Mapping[str, object] | None = None,
+        sink: Sink | None = None,
     ) -> Answer:
         asked = {name: _word(value) for name, value in (query or {}).items() if value is not None}
         target = PREFIX + path + (f"?{urlencode(asked)}" if asked else "")
@@ -107,8 +125,8 @@ class Administration:
         if document is not None:
             headers["Content-Type"] = "application/json"
             body = json.dumps(document).encode()
-        answer = self._transport.send(method, target, headers, body)
-        if answer.status >= _FIRST_REFUSAL:
+        answer = self._transport.send(method, target, headers, body, sink)
+        if answer.status >= FIRST_REFUSAL:
             raise refused(answer.status, _document(answer), _remedy(answer.status, remote=self.remote))
         return answer
 

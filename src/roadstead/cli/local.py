@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from roadstead.cli.administration import Answer
+from roadstead.cli.administration import FIRST_REFUSAL, Answer, Sink
 from roadstead.cli.offline import settings_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ class Local:
             if self._api is not None:
                 runner.run(self._stack.aclose())
 
-    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def send(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, sink: Sink | None = None
+    ) -> Answer:
         if self._api is None:
             settings = settings_of(self._config_file, self._data)
             from roadstead.api.server import ApiServer
@@ -48,7 +50,7 @@ class Local:
 
             parts = self._runner.run(self._stack.enter_async_context(build(settings)))
             self._api = ApiServer(parts.services)
-        return self._runner.run(_ask(self._api, _scope(method, target, headers), body))
+        return self._runner.run(_ask(self._api, _scope(method, target, headers), body, sink))
 
 
 def _scope(method: str, target: str, headers: Mapping[str, str]) -> Scope:
@@ -73,7 +75,7 @@ def _scope(method: str, target: str, headers: Mapping[str, str]) -> Scope:
     }
 
 
-async def _ask(api: ApiServer, scope: Scope, body: bytes) -> Answer:
+async def _ask(api: ApiServer, scope: Scope, body: bytes, sink: Sink | None) -> Answer:
     status = 500
     headers: dict[str, str] = {}
     read = bytearray()
@@ -88,6 +90,8 @@ async def _ask(api: ApiServer, scope: Scope, body: bytes) -> Answer:
             headers.update(
                 (name.decode("latin-1"), value.decode("latin-1")) for name, value in _lines(message)
             )
+        elif sink is not None and status < FIRST_REFUSAL:
+            sink(message.get("body", b""))
         else:
             read.extend(message.get("body", b""))
 

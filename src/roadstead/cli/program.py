@@ -46,6 +46,7 @@ _MEMBERS = {
         "roadstead.cli.configuration:configuration",
         "See and change what can be changed while the registry runs.",
     ),
+    "audit": ("roadstead.cli.audit:audit", "See, export and purge who did what."),
     "login": ("roadstead.cli.login:login", "Sign in to a server, and keep it for `--server URL`."),
     "logout": ("roadstead.cli.login:logout", "Forget how to sign in to a server."),
     "key": ("roadstead.cli.key:key", "List and rotate the keys that sign tokens."),

@@ -14,13 +14,14 @@ from urllib.parse import urlsplit
 
 import click
 
-from roadstead.cli.administration import Answer
+from roadstead.cli.administration import FIRST_REFUSAL, Answer, Sink
 from roadstead.cli.logins import Login
 from roadstead.cli.terminal import say
 from roadstead.errors import Unavailable
 
 # Longest that a server may keep a command waiting, in seconds.
 PATIENCE = 60.0
+_PIECE = 64 * 1024
 _SCHEMES = ("http", "https")
 
 
@@ -79,13 +80,20 @@ class Remote:
     ) -> None:
         self._connection.close()
 
-    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def send(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, sink: Sink | None = None
+    ) -> Answer:
         # The length is always said: some proxies refuse a POST or PUT without it.
         sent = {**headers, **self._authorization, "Content-Length": str(len(body))}
         try:
             self._connection.request(method, target, body, sent)
             response = self._connection.getresponse()
-            read = response.read()
+            read = b""
+            if sink is None or response.status >= FIRST_REFUSAL:
+                read = response.read()
+            else:
+                while piece := response.read(_PIECE):
+                    sink(piece)
         except ssl.SSLCertVerificationError as error:
             raise Unavailable(
                 f"the certificate of {self._server} is not trusted: {error.verify_message}",
