@@ -27,6 +27,7 @@ from roadstead.db.tables.users import CHOSEN, FIRST_RUN
 from roadstead.errors import Invalid, Unavailable
 from roadstead.events.dispatch import Dispatcher, Listener
 from roadstead.events.jobs import FORGET, ForgetHistory
+from roadstead.identity.accounts.service import Accounts
 from roadstead.identity.authentication import Authenticator
 from roadstead.identity.keys import KeyRing, upload_secret
 from roadstead.identity.passwords import PasswordHasher, generate_password, hash_password
@@ -40,6 +41,7 @@ from roadstead.immutability.service import ImmutableRules
 from roadstead.jobs.runner import JobHandler, JobRunner
 from roadstead.jobs.schedules import Every
 from roadstead.projects.allowlists import Allowlists
+from roadstead.projects.audit_logs import AuditLogs
 from roadstead.projects.authority import Authority
 from roadstead.projects.configuration_admin import ConfigurationAdmin
 from roadstead.projects.configurations import Configurations
@@ -48,6 +50,7 @@ from roadstead.projects.directory.changes import VisibilityCheck
 from roadstead.projects.directory.service import Directory
 from roadstead.projects.robots.service import Robots
 from roadstead.projects.service import Projects
+from roadstead.quota.reservations import Reservations
 from roadstead.registry.blobs.service import Blobs
 from roadstead.registry.catalog.service import Catalog
 from roadstead.registry.gates import DeletionSwitch, Gate
@@ -194,8 +197,15 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
         )
         asked = gates(settings)
         pulls = PullCounter(database)
+        reservations = Reservations(database)
         uploads = Uploads(
-            database, store, projects, asked, settings.registry, seal_key=await upload_secret(database)
+            database,
+            store,
+            projects,
+            asked,
+            settings.registry,
+            reservations=reservations,
+            seal_key=await upload_secret(database),
         )
         authenticator = Authenticator(database, issuer, hasher, settings.auth, notes=notes)
         stack.push_async_callback(authenticator.close)
@@ -209,10 +219,15 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
             authenticator=authenticator,
             issuer=issuer,
             projects=projects,
-            blobs=Blobs(database, store, projects, asked),
+            blobs=Blobs(database, store, projects, asked, reservations=reservations),
             uploads=uploads,
             manifests=Manifests(
-                database, projects, asked, pulls, validation=settings.registry.validate_references
+                database,
+                projects,
+                asked,
+                pulls,
+                reservations=reservations,
+                validation=settings.registry.validate_references,
             ),
             tags=Tags(database, projects),
             referrers=Referrers(database, projects),
@@ -239,9 +254,17 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
                 directory=Directory(database, projects, authority, checks=visibility_checks()),
                 allowlists=Allowlists(database, authority),
                 users=offline.users,
+                accounts=Accounts(
+                    database,
+                    hasher,
+                    authenticator,
+                    authority,
+                    self_registration=lambda: configurations.flag("self_registration"),
+                ),
                 configurations=configurations,
                 configuration_admin=ConfigurationAdmin(authority, configurations),
                 notes=notes,
+                audit_logs=AuditLogs(database, authority),
                 immutable_rules=ImmutableRules(database, authority),
                 robots=Robots(database, authority, hasher),
             ),

@@ -103,6 +103,11 @@ class TroubledDatabase(Database):
     ) -> T:
         return await self._trouble.around("write", lambda: self._inner.write(function, *args, **kwargs))
 
+    async def brief(
+        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self._trouble.around("brief", lambda: self._inner.brief(function, *args, **kwargs))
+
     async def first(self, query: PreparedQuery, parameters: Mapping[str, object]) -> Row | None:
         return await self._trouble.around("first", lambda: self._inner.first(query, parameters))
 

@@ -21,6 +21,7 @@ from roadstead.oci.names import RepositoryName
 from roadstead.projects.configurations import Configurations
 from roadstead.projects.queries import create_project
 from roadstead.projects.service import Projects
+from roadstead.quota.reservations import Reservations
 from roadstead.registry.calls import ClientGone
 from roadstead.registry.uploads import queries
 from roadstead.registry.uploads.queries import Session
@@ -93,7 +94,16 @@ class Workshop:
             database, store = TroubledDatabase(database, trouble), TroubledStore(store, trouble)
         configurations = Configurations(self.database, Settings())
         projects = Projects(self.database, registry, configurations, anonymous_pull=True)
-        uploads = Uploads(database, store, projects, [], registry, seal_key=SEAL_KEY, clock=lambda: self.now)
+        uploads = Uploads(
+            database,
+            store,
+            projects,
+            [],
+            registry,
+            reservations=Reservations(database),
+            seal_key=SEAL_KEY,
+            clock=lambda: self.now,
+        )
         return Worker(uploads, store, self.alice)
 
     async def close(self) -> None:

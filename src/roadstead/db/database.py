@@ -71,6 +71,16 @@ class Database(Protocol):
         """
         ...
 
+    async def brief(
+        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `function`, whose work is a single statement on PostgreSQL, as shortly as can be.
+
+        There the statement is its own transaction: what it locks is free again without a further round trip.
+        It is not repeated when the connection is lost, and the outcome is open then.  On SQLite this is `write`.
+        """
+        ...
+
     async def first(self, query: PreparedQuery, parameters: Mapping[str, object]) -> Row | None:
         """The first row, as the driver gives it."""
         ...

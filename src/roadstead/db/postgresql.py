@@ -92,6 +92,13 @@ class PostgresqlDatabase:
         async with self._reading.connect() as connection:
             return await connection.run_sync(function, *args, **kwargs)
 
+    async def brief(
+        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        self._check_open()
+        with translated():
+            return await self._read(function, *args, **kwargs)
+
     async def write(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:

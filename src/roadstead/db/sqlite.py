@@ -97,6 +97,11 @@ class SqliteDatabase:
             unit.take()
         return result
 
+    async def brief(
+        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        return await self.write(function, *args, **kwargs)
+
     async def first(self, query: PreparedQuery, parameters: Mapping[str, object]) -> Row | None:
         # On the event loop, on purpose: an indexed read takes 10 µs, a thread hop 100.
         text, given = query.sqlite

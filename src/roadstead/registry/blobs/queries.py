@@ -26,6 +26,7 @@ from roadstead.db.tables import Blob, Manifest, ManifestReference, RepositoryBlo
 from roadstead.errors import Conflict
 from roadstead.projects.access import PROJECTS, with_access
 from roadstead.projects.visibility import PULLS_ALL
+from roadstead.quota.ledger import credit_blob
 from roadstead.registry.repositories import REPOSITORIES, repository_source
 
 BLOBS: Table = Blob.__table__  # type: ignore[assignment]  # declared as FromClause
@@ -64,7 +65,7 @@ _PROMISE = PreparedStatement(
 )
 
 _LINK = (
-    select(BLOBS.c.id)
+    select(BLOBS.c.id, BLOBS.c.size)
     .join(LINKS, LINKS.c.blob_id == BLOBS.c.id)
     .join(REPOSITORIES, REPOSITORIES.c.id == LINKS.c.repository_id)
     .join(PROJECTS, PROJECTS.c.id == REPOSITORIES.c.project_id)
@@ -165,17 +166,15 @@ def promise_blob(conn: Connection, blob_id: int, *, now: int) -> bool:
     return _PROMISE.run(conn, {"blob_id": blob_id, "now": now}) > 0
 
 
-def readable_blob(conn: Connection, digest: str, source: Source) -> int | None:
-    """The blob's id if it is there."""
+def readable_blob(conn: Connection, digest: str, source: Source) -> Row[int, int] | None:
+    """`(id, size)` of the blob if it is there."""
     if source.project is None:
         values = {"digest": digest, "user_id": source.user_id, "admin": source.admin}
-        return conn.execute(_READABLE_LINK, values).scalar_one_or_none()
+        return conn.execute(_READABLE_LINK, values).one_or_none()
     if source.path is None:
-        return conn.execute(
-            _LINK_IN_PROJECT, {"digest": digest, "project": source.project}
-        ).scalar_one_or_none()
+        return conn.execute(_LINK_IN_PROJECT, {"digest": digest, "project": source.project}).one_or_none()
     place = {"digest": digest, "project": source.project, "path": source.path}
-    return conn.execute(_LINK_IN, place).scalar_one_or_none()
+    return conn.execute(_LINK_IN, place).one_or_none()
 
 
 def linked_blob(conn: Connection, repository_id: int, digest: str) -> Row[int, int] | None:
@@ -192,8 +191,10 @@ def manifest_using(conn: Connection, repository_id: int, blob_id: int) -> str | 
     return conn.execute(_USERS_IN_REPOSITORY, values).scalar_one_or_none()
 
 
-def unlink_blob(conn: Connection, repository_id: int, blob_id: int) -> None:
+def unlink_blob(conn: Connection, repository_id: int, blob_id: int, size: int) -> None:
+    """Let the repository serve the blob no more; its project is charged for it no more, unless another does."""
     conn.execute(_UNLINK, {"repository_id": repository_id, "blob_id": blob_id})
+    credit_blob(conn, repository_id, blob_id, size)
 
 
 def lock_blobs(conn: Connection, blob_ids: Sequence[int]) -> None:

@@ -16,6 +16,8 @@ from roadstead.oci.names import RepositoryName
 from roadstead.projects.access import WIDTH, AccessFacts, check_address
 from roadstead.projects.roles import Action, allows
 from roadstead.projects.service import Projects
+from roadstead.quota.ledger import Bill, Hold
+from roadstead.quota.reservations import Reservations
 from roadstead.registry.blobs import queries
 from roadstead.registry.gates import Attempt, Deed, Gate, check_all
 from roadstead.registry.repositories import ensure_repository, repository_id
@@ -45,12 +47,14 @@ class Blobs:
         projects: Projects,
         gates: Sequence[Gate],
         *,
+        reservations: Reservations,
         clock: Clock = now_ms,
     ) -> None:
         self._database = database
         self._store = store
         self._projects = projects
         self._gates = gates
+        self._reservations = reservations
         self._clock = clock
 
     async def find(self, principal: Principal, name: RepositoryName, digest: Digest) -> FoundBlob:
@@ -92,7 +96,9 @@ class Blobs:
         sources = await self._sources(principal, name, source)
         if not sources:
             return False
-        return await self._database.write(self._mount, project_id, name.path, str(digest), sources)
+        return await self._reservations.charging(
+            project_id, self._mount, project_id, name.path, str(digest), sources=sources
+        )
 
     async def _sources(
         self, principal: Principal, target: RepositoryName, wanted: RepositoryName | None
@@ -151,20 +157,25 @@ class Blobs:
     def _mount(
         self,
         conn: Connection,
+        hold: Hold | None,
         project_id: int,
         path: str,
         digest: str,
+        *,
         sources: Sequence[queries.Source],
     ) -> bool:
         found = (queries.readable_blob(conn, digest, source) for source in sources)
-        blob_id = next((blob_id for blob_id in found if blob_id is not None), None)
-        if blob_id is None:
+        blob = next((blob for blob in found if blob is not None), None)
+        if blob is None:
             return False
         now = self._clock()
         repository = ensure_repository(conn, project_id, path, now=now)
         check_all(self._gates, conn, Attempt(Deed.LINK_BLOB, project_id, repository, digest))
-        queries.promise_blob(conn, blob_id, now=now)
-        queries.link_blob(conn, repository, blob_id, now=now)
+        queries.promise_blob(conn, blob.id, now=now)
+        bill = Bill(conn, project_id, repository, hold=hold)
+        if queries.link_blob(conn, repository, blob.id, now=now):
+            bill.blob(blob.id, blob.size)
+        bill.settle()
         return True
 
     async def delete(self, principal: Principal, name: RepositoryName, digest: Digest) -> None:
@@ -186,4 +197,4 @@ class Blobs:
                 digest=str(digest),
                 manifest=user,
             )
-        queries.unlink_blob(conn, repository, found.id)
+        queries.unlink_blob(conn, repository, found.id, found.size)

@@ -53,17 +53,20 @@ class ManifestEndpoints:
         """201 when manifest and tags are durable."""
         reference = parse_reference(call.parameter)
         tags = self._tags(call, reference)
-        project_id = await self._manifests.admit(call.principal, call.name)
-        payload = await call.body(self._max_bytes, ManifestTooLarge, "manifest")
-        pushed = await self._manifests.push(
-            call.principal,
-            call.name,
-            reference,
-            payload,
-            project_id=project_id,
-            content_type=call.header(b"content-type"),
-            tags=tags,
-        )
+        length = call.content_length
+        # One that is too large is told so when its body is asked for.
+        size = length if length is not None and length <= self._max_bytes else None
+        async with self._manifests.admit(call.principal, call.name, size) as admitted:
+            payload = await call.body(self._max_bytes, ManifestTooLarge, "manifest")
+            pushed = await self._manifests.push(
+                call.principal,
+                call.name,
+                reference,
+                payload,
+                admitted=admitted,
+                content_type=call.header(b"content-type"),
+                tags=tags,
+            )
         digest = str(pushed.digest)
         headers: list[Header] = [
             (b"location", f"/v2/{call.name.requested}/manifests/{digest}".encode()),

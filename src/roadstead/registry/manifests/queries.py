@@ -13,7 +13,9 @@ from roadstead.db.insert import insert_id_or_none
 from roadstead.db.statements import PreparedStatement, batches, numbered, slots
 from roadstead.db.tables import Manifest
 from roadstead.errors import Conflict
-from roadstead.projects.access import with_access
+from roadstead.projects.access import PROJECTS, with_access
+from roadstead.quota.ledger import credit_manifest
+from roadstead.quota.limits import STORAGE_LIMIT, of_project
 from roadstead.registry.blobs.queries import BLOBS, LINKS, MANIFESTS, REFERENCES
 from roadstead.registry.repositories import REPOSITORIES, repository_source
 from roadstead.registry.tags.queries import TAGS
@@ -38,6 +40,9 @@ BY_DIGEST = PreparedQuery(
         ),
     )
 )
+
+# Access facts, then how many bytes the project may hold.
+PUSH_ACCESS = PreparedQuery(with_access(of_project(STORAGE_LIMIT, PROJECTS.c.id)))
 
 _ID = PreparedStatement(
     select(MANIFESTS.c.id).where(
@@ -64,7 +69,11 @@ _HOLD = PreparedStatement(
 _HELD = select(REFERENCES.c.blob_id).where(
     REFERENCES.c.manifest_id == bindparam("manifest_id"), REFERENCES.c.blob_id.is_not(None)
 )
-_DELETE = delete(MANIFESTS).where(MANIFESTS.c.id == bindparam("manifest_id"))
+_DELETE = PreparedStatement(
+    delete(MANIFESTS)
+    .where(MANIFESTS.c.id == bindparam("manifest_id"))
+    .returning(MANIFESTS.c.repository_id, MANIFESTS.c.size)
+)
 _PULLED = (
     update(MANIFESTS)
     .where(MANIFESTS.c.id == bindparam("manifest_id"))
@@ -208,8 +217,11 @@ def held_blobs(conn: Connection, manifest: int) -> list[int]:
 
 
 def delete_manifest(conn: Connection, manifest: int) -> bool:
-    """Remove it, with its references and every tag on it."""
-    return conn.execute(_DELETE, {"manifest_id": manifest}).rowcount > 0
+    """Remove it, with its references and every tag on it; its project is charged for it no more."""
+    gone = _DELETE.first(conn, {"manifest_id": manifest})
+    if gone is not None:
+        credit_manifest(conn, gone[0], gone[1])
+    return gone is not None
 
 
 def record_pulls(conn: Connection, pulls: Sequence[tuple[int, int, int]]) -> None:

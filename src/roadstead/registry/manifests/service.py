@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal
@@ -24,6 +24,8 @@ from roadstead.oci.names import RepositoryName, Tag
 from roadstead.projects.access import WIDTH, AccessFacts, RepositoryHidden
 from roadstead.projects.roles import DELETE_TAG, Action
 from roadstead.projects.service import Projects
+from roadstead.quota.ledger import Bill, Hold
+from roadstead.quota.reservations import Reservations
 from roadstead.registry.blobs.queries import hold_blobs, lock_blobs, release_unused
 from roadstead.registry.gates import Attempt, Deed, Gate, check_all
 from roadstead.registry.manifests import queries
@@ -63,6 +65,14 @@ class PushedManifest:
 
 
 @dataclass(frozen=True, slots=True)
+class Admission:
+    """The caller may push to this project, which has set aside the manifest's bytes if it has a limit."""
+
+    project_id: int
+    hold: Hold | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Push:
     """Everything about a push that does not depend on the database."""
 
@@ -89,6 +99,7 @@ class Manifests:
         gates: Sequence[Gate],
         pulls: PullCounter,
         *,
+        reservations: Reservations,
         validation: Validation,
         clock: Clock = now_ms,
     ) -> None:
@@ -96,6 +107,7 @@ class Manifests:
         self._projects = projects
         self._gates = gates
         self._pulls = pulls
+        self._reservations = reservations
         self._validation = validation
         self._clock = clock
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
@@ -163,9 +175,23 @@ class Manifests:
             self._pulls.note(facts.project_id, manifest)
         return FoundManifest(digest, media_type, payload)
 
-    async def admit(self, principal: Principal, name: RepositoryName) -> int:
-        """The project's id, if the caller may push there: asked before a byte of the body is read."""
-        return await self._projects.require(principal, name, Action.PUSH)
+    @asynccontextmanager
+    async def admit(
+        self, principal: Principal, name: RepositoryName, size: int | None
+    ) -> AsyncIterator[Admission]:
+        """Raise unless the caller may push there, and a manifest of that size fits: asked before a byte is read."""
+        row = await self._database.first(queries.PUSH_ACCESS, self._projects.parameters(principal, name))
+        assert row is not None  # noqa: S101 - the query starts from a constant row
+        facts, limit = AccessFacts.of(row), row[WIDTH]
+        if facts.project_id is None:
+            yield Admission(await self._projects.require(principal, name, Action.PUSH))
+            return
+        self._projects.authorize(facts, principal, name, Action.PUSH)
+        if size is None or limit is None or limit < 0:
+            yield Admission(facts.project_id)
+            return
+        async with self._reservations.hold(facts.project_id, size) as hold:
+            yield Admission(facts.project_id, hold)
 
     async def push(
         self,
@@ -174,11 +200,11 @@ class Manifests:
         reference: Tag | Digest,
         payload: bytes,
         *,
-        project_id: int,
+        admitted: Admission,
         content_type: str | None,
         tags: Sequence[Tag],
     ) -> PushedManifest:
-        """Keep a manifest and point tags at it, in one transaction.  `project_id` is from `admit`.
+        """Keep a manifest and point tags at it, in one transaction.
 
         Raises `DigestInvalid`, `ManifestInvalid`, and `ManifestBlobUnknown` for what the repository lacks.
         """
@@ -206,7 +232,7 @@ class Manifests:
                 total_size=_total_size(manifest, len(payload)),
             )
             push = _Push(row, manifest, tuple(dict.fromkeys(tags)), principal.username)
-            await self._database.write(self._push, project_id, name.path, push)
+            await self._keep(admitted, name.path, push)
         return PushedManifest(digest, subject, push.tags)
 
     async def _parse(self, payload: bytes, content_type: str | None) -> Manifest:
@@ -214,7 +240,15 @@ class Manifests:
             return parse_manifest(payload, content_type)
         return await asyncio.to_thread(parse_manifest, payload, content_type)
 
-    def _push(self, conn: Connection, project_id: int, path: str, push: _Push) -> None:
+    async def _keep(self, admitted: Admission, path: str, push: _Push) -> None:
+        if admitted.hold is None:
+            await self._reservations.charging(
+                admitted.project_id, self._push, admitted.project_id, path, push
+            )
+        else:
+            await self._database.write(self._push, admitted.hold, admitted.project_id, path, push)
+
+    def _push(self, conn: Connection, hold: Hold | None, project_id: int, path: str, push: _Push) -> None:
         now = self._clock()
         repository = ensure_repository(conn, project_id, path, now=now)
         attempt = Attempt(
@@ -232,7 +266,9 @@ class Manifests:
             sizes = queries.total_sizes(conn, repository, children - blobs.keys())
             row = replace(row, total_size=min(row.total_size + sum(sizes), LARGEST_INTEGER))
         manifest, fresh = queries.insert_manifest(conn, repository, row, now=now)
+        bill = Bill(conn, project_id, repository, hold=hold)
         if fresh:
+            bill.manifest(len(row.payload))
             queries.insert_references(
                 conn,
                 manifest,
@@ -243,6 +279,7 @@ class Manifests:
         else:
             # In a registry that takes sparse manifests, blobs may have come after them.
             hold_blobs(conn, sorted(queries.complete_references(conn, manifest, blobs)))
+        bill.settle()
         put_tags(conn, repository, push.tags, manifest, digest=row.digest, username=push.pusher, now=now)
         record(
             conn,

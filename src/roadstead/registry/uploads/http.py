@@ -42,7 +42,13 @@ class UploadEndpoints:
             return self._accepted(call, session)
         try:
             await self._uploads.finish(
-                call.principal, call.name, session.id, call.chunks(), wanted, chunk=None
+                call.principal,
+                call.name,
+                session.id,
+                call.chunks(),
+                wanted,
+                chunk=None,
+                length=call.content_length,
             )
         except RoadsteadError:
             # The client was never told of the session: it ends with the request.
@@ -55,7 +61,12 @@ class UploadEndpoints:
         """PATCH: the next chunk, or a stream of unknown length."""
         try:
             session = await self._uploads.append(
-                call.principal, call.name, call.parameter, call.chunks(), chunk=_chunk(call)
+                call.principal,
+                call.name,
+                call.parameter,
+                call.chunks(),
+                chunk=_chunk(call),
+                length=call.content_length,
             )
         except OutOfOrder as refusal:
             raise self._out_of_order(call, refusal) from refusal
@@ -72,7 +83,13 @@ class UploadEndpoints:
         wanted = Digest.parse(digest)
         try:
             await self._uploads.finish(
-                call.principal, call.name, call.parameter, call.chunks(), wanted, chunk=_chunk(call)
+                call.principal,
+                call.name,
+                call.parameter,
+                call.chunks(),
+                wanted,
+                chunk=_chunk(call),
+                length=call.content_length,
             )
         except OutOfOrder as refusal:
             raise self._out_of_order(call, refusal) from refusal

@@ -18,6 +18,7 @@ from uuid import uuid4
 from roadstead.db.database import Database
 from roadstead.errors import BlobUploadInvalid, DigestInvalid, RoadsteadError, TooLarge, Unavailable
 from roadstead.oci.digests import Digest
+from roadstead.quota.reservations import UploadReservation
 from roadstead.registry.uploads import queries
 from roadstead.registry.uploads.queries import Session
 from roadstead.storage.hashing import RunningHash
@@ -46,6 +47,7 @@ class Intake:
         store: BlobStore,
         session: Session,
         *,
+        reservation: UploadReservation,
         seal_key: bytes,
         max_bytes: int,
         keeps_parts: bool,
@@ -54,6 +56,7 @@ class Intake:
     ) -> None:
         self._database = database
         self._store = store
+        self.reservation = reservation
         self._seal_key = seal_key
         self._max_bytes = max_bytes
         # Whether part of a body is of use.  A client that said where its body ends sends all of it again.
@@ -90,6 +93,7 @@ class Intake:
                     limit=self._max_bytes,
                 )
             if self._pending_size >= PIECE:
+                await self.reservation.cover(self.size, grows=True)
                 await self._flush()
                 if self._monotonic() >= due:
                     if self._keeps_parts:
@@ -98,6 +102,7 @@ class Intake:
                         # Nobody shall think that the upload was abandoned.
                         await self._claim()
                     due = self._monotonic() + CHECKPOINT_EVERY
+        await self.reservation.cover(self.size)
         return self.size - started
 
     async def checkpoint(self) -> Session:
@@ -141,6 +146,7 @@ class Intake:
         if self.session.claim is not None and not self.unsettled:
             self.session = await self._advance(replace(self.session, claim=None))
         await self._let_go()
+        await self.reservation.return_beyond(self.session.size)
 
     @asynccontextmanager
     async def deciding(self) -> AsyncIterator[None]:

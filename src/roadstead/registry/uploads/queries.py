@@ -12,7 +12,9 @@ from sqlalchemy import Connection, Row, Table, Text, bindparam, cast, delete, fu
 from roadstead.db.database import PreparedQuery
 from roadstead.db.statements import PreparedStatement
 from roadstead.db.tables import Upload
-from roadstead.projects.access import with_access
+from roadstead.projects.access import PROJECTS, with_access
+from roadstead.quota.ledger import credit_upload
+from roadstead.quota.limits import STORAGE_LIMIT, of_project
 from roadstead.registry.repositories import REPOSITORIES, repository_source
 
 UPLOADS: Table = Upload.__table__  # type: ignore[assignment]  # declared as FromClause
@@ -34,6 +36,8 @@ class Session:
     size: int
     hash_state: str | None
     claim: str | None
+    # Bytes that the project is charged for already.  Not part of the version: it says nothing of the bytes.
+    reserved: int = 0
 
     @property
     def version(self) -> dict[str, object]:
@@ -52,7 +56,7 @@ _UNCHANGED = (
     & (func.coalesce(UPLOADS.c.claim, "") == bindparam("seen_claim"))
 )
 _INSERT = PreparedStatement(insert(UPLOADS).values({c.name: bindparam(c.name) for c in UPLOADS.c}))
-# Access facts, then the upload, if `:uploader` began it in this very repository.
+# Access facts, then the upload, if `:uploader` began it in this very repository, and the project's limit.
 SESSION = PreparedQuery(
     with_access(
         UPLOADS.c.id,
@@ -63,6 +67,8 @@ SESSION = PreparedQuery(
         UPLOADS.c.size,
         UPLOADS.c.hash_state,
         UPLOADS.c.claim,
+        UPLOADS.c.reserved,
+        of_project(STORAGE_LIMIT, PROJECTS.c.id),
         source=repository_source().outerjoin(
             UPLOADS,
             (UPLOADS.c.repository_id == REPOSITORIES.c.id)
@@ -86,7 +92,7 @@ _ADVANCE = PreparedStatement(
         updated_at=bindparam("now"),
     )
 )
-_REMOVE = PreparedStatement(delete(UPLOADS).where(_UNCHANGED))
+_REMOVE = PreparedStatement(delete(UPLOADS).where(_UNCHANGED).returning(UPLOADS.c.reserved))
 _NTH_OF_USER = PreparedStatement(
     select(UPLOADS.c.id)
     .where(UPLOADS.c.user_id == bindparam("user_id"))
@@ -94,7 +100,13 @@ _NTH_OF_USER = PreparedStatement(
     .offset(bindparam("skipped"))
 )
 _ABANDONED = (
-    select(UPLOADS.c.id, UPLOADS.c.storage_key, UPLOADS.c.store_state)
+    select(
+        UPLOADS.c.id,
+        UPLOADS.c.storage_key,
+        UPLOADS.c.store_state,
+        UPLOADS.c.repository_id,
+        UPLOADS.c.reserved,
+    )
     .where(UPLOADS.c.updated_at < bindparam("before"))
     .order_by(UPLOADS.c.updated_at)
     .limit(bindparam("limit"))
@@ -130,10 +142,10 @@ def has_uploads(conn: Connection, user_id: int, *, at_least: int) -> bool:
 
 
 def session_of(columns: Sequence[Any]) -> Session | None:
-    """The upload in a row of `SESSION`, after the access facts."""
+    """The upload in a row of `SESSION`, after the access facts and before the limit."""
     if columns[0] is None:
         return None
-    upload_id, repository, key, state, *rest = columns
+    upload_id, repository, key, state, *rest, _limit = columns
     return Session(upload_id, repository, key, json.loads(state), *rest)
 
 
@@ -156,16 +168,19 @@ def advance(conn: Connection, seen: Session, new: Session, *, now: int) -> bool:
     return _ADVANCE.run(conn, values) == 1
 
 
-def remove(conn: Connection, seen: Session) -> bool:
-    """Forget the upload.  False: something else happened to it first."""
-    return _REMOVE.run(conn, seen.version) == 1
+def remove(conn: Connection, seen: Session) -> int | None:
+    """Forget the upload, and return what it had reserved.  None: something else happened to it first."""
+    found: int | None = _REMOVE.scalar(conn, seen.version)
+    return found
 
 
 def remove_abandoned(
     conn: Connection, *, before: int, limit: int
-) -> Sequence[Row[str, str | None, dict[str, object]]]:
-    """Forget uploads untouched since `before`: `(id, storage_key, store_state)` of at most `limit` of them."""
+) -> Sequence[Row[str, str | None, dict[str, object], int, int]]:
+    """Forget uploads untouched since `before`, at most `limit` of them, with all that they had reserved."""
     rows = conn.execute(_ABANDONED, {"before": before, "limit": limit}).all()
     if rows:
         conn.execute(delete(UPLOADS).where(UPLOADS.c.id.in_([row.id for row in rows])))
+        for row in rows:
+            credit_upload(conn, row.repository_id, row.reserved)
     return rows

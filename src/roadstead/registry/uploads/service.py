@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import uuid4
 
 import structlog
@@ -27,6 +28,8 @@ from roadstead.oci.names import RepositoryName
 from roadstead.projects.access import WIDTH, AccessFacts
 from roadstead.projects.roles import Action
 from roadstead.projects.service import Projects
+from roadstead.quota.ledger import Bill, Unreserved, credit_upload
+from roadstead.quota.reservations import Reservations
 from roadstead.registry.blobs import queries as blob_queries
 from roadstead.registry.calls import ClientGone
 from roadstead.registry.gates import Attempt, Deed, Gate, check_all
@@ -51,6 +54,15 @@ class OutOfOrder(Exception):
     session: Session
 
 
+class _Found(NamedTuple):
+    """An upload, and where it is."""
+
+    project_id: int
+    session: Session
+    # Of the project, in bytes; -1 and None are none.
+    limit: int | None
+
+
 def upload_unknown(upload_id: str) -> BlobUploadUnknown:
     return BlobUploadUnknown(
         "no such upload: it was finished, cancelled or abandoned, or it is not yours",
@@ -68,6 +80,7 @@ class Uploads:
         gates: Sequence[Gate],
         settings: RegistrySettings,
         *,
+        reservations: Reservations,
         seal_key: bytes,
         clock: Clock = now_ms,
     ) -> None:
@@ -75,6 +88,7 @@ class Uploads:
         self._store = store
         self._projects = projects
         self._gates = gates
+        self._reservations = reservations
         self._settings = settings
         self._seal_key = seal_key
         self._clock = clock
@@ -111,8 +125,7 @@ class Uploads:
 
     async def status(self, principal: Principal, name: RepositoryName, upload_id: str) -> Session:
         """Where the upload stands.  Raises `BlobUploadUnknown` when it is not this caller's."""
-        _project, session = await self._session(principal, name, upload_id)
-        return session
+        return (await self._session(principal, name, upload_id)).session
 
     async def append(
         self,
@@ -122,17 +135,17 @@ class Uploads:
         chunks: AsyncIterator[bytes],
         *,
         chunk: ChunkRange | None,
+        length: int | None = None,
     ) -> Session:
-        """Add a body to the upload; `chunk` is where the client says that it belongs.
+        """Add a body to the upload; `chunk` is where the client says that it belongs, `length` how long it is.
 
         What came before a client went away is kept.  Raises `OutOfOrder`, `SizeInvalid` when the body is not
         what `chunk` says, and then nothing of it is kept.
         """
-        session = await self.status(principal, name, upload_id)
-        check_order(session, chunk)
-        async with self._intake(session, keeps_parts=chunk is None) as intake:
-            length = await intake.receive(chunks)
-            check_length(chunk, length)
+        found = await self._session(principal, name, upload_id)
+        check_order(found.session, chunk)
+        async with self._intake(found, length, keeps_parts=chunk is None) as intake:
+            check_length(chunk, await intake.receive(chunks))
             return await intake.checkpoint()
 
     async def finish(
@@ -144,19 +157,30 @@ class Uploads:
         digest: Digest,
         *,
         chunk: ChunkRange | None,
+        length: int | None = None,
     ) -> None:
         """Add a last body, maybe empty, and make the upload a blob of the repository."""
-        project_id, session = await self._session(principal, name, upload_id)
-        check_order(session, chunk)
-        async with self._intake(session, keeps_parts=False) as intake:
-            length = await intake.receive(chunks)
-            check_length(chunk, length)
+        found = await self._session(principal, name, upload_id)
+        check_order(found.session, chunk)
+        async with self._intake(found, length, keeps_parts=False) as intake:
+            check_length(chunk, await intake.receive(chunks))
             done = await intake.finish(digest)
-            async with intake.deciding():
-                kept = await self._database.write(self._commit, project_id, intake.session, done, digest)
+            kept = await self._name(intake, found.project_id, done, digest)
             # From here on the bytes may be the blob's, and an error must not take them away.
             intake.unsettled = True
             await asyncio.shield(self._conclude(intake, done, digest, kept=kept))
+
+    async def _name(self, intake: Intake, project_id: int, done: Session, digest: Digest) -> bool:
+        """Let a blob be known by the bytes; False if others were there already."""
+        try:
+            async with intake.deciding():
+                return await self._database.write(self._commit, project_id, intake.session, done, digest)
+        except Unreserved as found:
+            # A limit was set after we had looked.
+            missing = found.bytes
+        await intake.reservation.insist(missing)
+        async with intake.deciding():
+            return await self._database.write(self._commit, project_id, intake.session, done, digest)
 
     async def _conclude(self, intake: Intake, done: Session, digest: Digest, *, kept: bool) -> None:
         """The row committed.  Bytes that it does not name go, once it is sure that those it names are there."""
@@ -196,7 +220,8 @@ class Uploads:
         self, conn: Connection, project_id: int, session: Session, done: Session, digest: Digest
     ) -> bool:
         """The upload becomes a blob, in one transaction; False if its bytes were there already."""
-        if not queries.remove(conn, session):
+        reserved = queries.remove(conn, session)
+        if reserved is None:
             raise overtaken()
         assert done.storage_key is not None  # noqa: S101 - a finished upload has bytes, if only none of them
         now = self._clock()
@@ -205,14 +230,16 @@ class Uploads:
         blob, kept = blob_queries.insert_blob(
             conn, str(digest), size=done.size, storage_key=done.storage_key, now=now
         )
-        blob_queries.link_blob(conn, session.repository_id, blob, now=now)
+        bill = Bill(conn, project_id, session.repository_id, reserved=reserved)
+        if blob_queries.link_blob(conn, session.repository_id, blob, now=now):
+            bill.blob(blob, done.size)
+        bill.settle()
         return kept
 
     async def cancel(self, principal: Principal, name: RepositoryName, upload_id: str) -> None:
         """Forget the upload and its bytes."""
         session = await self.status(principal, name, upload_id)
-        if not await self._database.write(queries.remove, session):
-            raise overtaken()
+        await self._database.write(_forget, session)
         if session.storage_key is not None:
             await self._store.delete(session.storage_key, session.store_state)
 
@@ -223,7 +250,7 @@ class Uploads:
         while True:
             rows = await self._database.write(queries.remove_abandoned, before=before, limit=batch)
             # The rows are gone first: a crash here leaves bytes that nobody names.
-            for _id, key, state in rows:
+            for _id, key, state, _repository, _reserved in rows:
                 if key is not None:
                     await self._store.delete(key, state)
             gone += len(rows)
@@ -232,10 +259,8 @@ class Uploads:
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _session(
-        self, principal: Principal, name: RepositoryName, upload_id: str
-    ) -> tuple[int, Session]:
-        """The project's id and the upload, for a caller who may push and began the upload here."""
+    async def _session(self, principal: Principal, name: RepositoryName, upload_id: str) -> _Found:
+        """The upload, for a caller who may push and began it here."""
         row = await self._database.first(
             queries.SESSION,
             {
@@ -251,15 +276,25 @@ class Uploads:
         session = queries.session_of(row[WIDTH:])
         if session is None or facts.project_id is None:
             raise upload_unknown(upload_id)
-        return facts.project_id, session
+        return _Found(facts.project_id, session, row[-1])
 
     @asynccontextmanager
-    async def _intake(self, session: Session, *, keeps_parts: bool) -> AsyncIterator[Intake]:
-        """An intake that is settled, whatever happens inside."""
+    async def _intake(self, found: _Found, length: int | None, *, keeps_parts: bool) -> AsyncIterator[Intake]:
+        """An intake that is settled, whatever happens inside.
+
+        Raises `StorageExceeded` before a byte is read, when a body of that `length` cannot be kept.
+        """
+        session = found.session
+        reservation = self._reservations.of_upload(
+            found.project_id, session.id, reserved=session.reserved, limit=found.limit
+        )
+        if length is not None:
+            await reservation.cover(session.size + length)
         intake = Intake(
             self._database,
             self._store,
             session,
+            reservation=reservation,
             seal_key=self._seal_key,
             max_bytes=self._settings.max_blob_bytes,
             keeps_parts=keeps_parts,
@@ -272,6 +307,13 @@ class Uploads:
             # Not even a shutdown may leave the claim behind.
             await asyncio.shield(_settle(intake, keep=lost))
             raise
+
+
+def _forget(conn: Connection, session: Session) -> None:
+    reserved = queries.remove(conn, session)
+    if reserved is None:
+        raise overtaken()
+    credit_upload(conn, session.repository_id, reserved)
 
 
 async def _settle(intake: Intake, *, keep: bool) -> None:
