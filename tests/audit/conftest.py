@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.registry.conftest import postgres_url, registry, registry_with, shared_postgres
+from tests.registry.registries import Registry
 
 __all__ = ["postgres_url", "registry", "registry_with", "shared_postgres"]
+
+
+@pytest.fixture(autouse=True)
+async def nothing_written_yet(registry: Registry) -> None:
+    """Without what the set-up wrote."""
+    await registry.change("DELETE FROM audit_log")

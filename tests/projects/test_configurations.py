@@ -146,6 +146,7 @@ async def test_entries_may_skip_the_database_only_when_they_go_elsewhere(
 async def test_a_change_leaves_an_event_and_an_audit_entry(
     registry: Registry, configurations: Configurations
 ) -> None:
+    await registry.change("DELETE FROM audit_log")
     await configurations.change(OPERATOR, {"read_only": True, "self_registration": False})
     events = await registry.sql("SELECT kind FROM events WHERE kind = 'configuration.changed'")
     entries = await registry.sql("SELECT operation, resource_type, resource, username FROM audit_log")
@@ -156,5 +157,6 @@ async def test_a_change_leaves_an_event_and_an_audit_entry(
 async def test_a_change_to_the_same_leaves_nothing(
     registry: Registry, configurations: Configurations
 ) -> None:
+    await registry.change("DELETE FROM audit_log")
     await configurations.change(OPERATOR, {"read_only": False})
     assert await registry.sql("SELECT id FROM audit_log") == []

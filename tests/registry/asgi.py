@@ -70,7 +70,7 @@ async def request(
         sent.append((b"content-length", str(len(body)).encode()))
     scope: Message = {
         "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
         "method": method,
         "scheme": "http",

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from roadstead import errors
 from roadstead.api import (
     allowlists,
+    audit,
     configurations,
     immutable,
     metadata,
@@ -18,6 +19,7 @@ from roadstead.api import (
     projects,
     robots,
     system,
+    users,
 )
 from roadstead.api.dialect import REFUSALS, refusal, speak_harbor
 from roadstead.api.services import Services
@@ -33,12 +35,15 @@ def routers() -> Sequence[APIRouter]:
     return [
         immutable.router,
         configurations.router,
+        audit.router,
+        audit.of_projects,
         permissions.router,
         robots.router,
         system.router,
         projects.router,
         metadata.router,
         allowlists.router,
+        users.router,
     ]
 
 

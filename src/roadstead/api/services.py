@@ -10,10 +10,12 @@ from fastapi import Depends, Request
 from roadstead.audit.notes import AuditNotes
 from roadstead.config.settings import Settings
 from roadstead.db.database import Database
+from roadstead.identity.accounts.service import Accounts
 from roadstead.identity.authentication import Authenticator
 from roadstead.identity.service import Users
 from roadstead.immutability.service import ImmutableRules
 from roadstead.projects.allowlists import Allowlists
+from roadstead.projects.audit_logs import AuditLogs
 from roadstead.projects.authority import Authority
 from roadstead.projects.configuration_admin import ConfigurationAdmin
 from roadstead.projects.configurations import Configurations
@@ -34,9 +36,11 @@ class Services:
     directory: Directory
     allowlists: Allowlists
     users: Users
+    accounts: Accounts
     configurations: Configurations
     configuration_admin: ConfigurationAdmin
     notes: AuditNotes
+    audit_logs: AuditLogs
     robots: Robots
     immutable_rules: ImmutableRules
 
