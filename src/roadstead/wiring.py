@@ -48,6 +48,10 @@ from roadstead.projects.configurations import Configurations
 from roadstead.projects.creation import NewProject, ProjectCheck, create
 from roadstead.projects.directory.changes import VisibilityCheck
 from roadstead.projects.directory.service import Directory
+from roadstead.projects.labels.service import Labels
+from roadstead.projects.members.roles import Roles
+from roadstead.projects.members.service import Members
+from roadstead.projects.network_rules import NetworkRules, NetworksCheck
 from roadstead.projects.robots.service import Robots
 from roadstead.projects.service import Projects
 from roadstead.quota.reservations import Reservations
@@ -153,6 +157,11 @@ def visibility_checks() -> Sequence[VisibilityCheck]:
     return []
 
 
+def networks_checks() -> Sequence[NetworksCheck]:
+    """Who may refuse a project's new network rules, in the order in which they are asked."""
+    return []
+
+
 def listeners(database: Database) -> Sequence[Listener]:
     """Who reacts to what happened."""
     return [PullStatistics(database)]
@@ -253,6 +262,10 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
                 projects=projects,
                 directory=Directory(database, projects, authority, checks=visibility_checks()),
                 allowlists=Allowlists(database, authority),
+                members=Members(database, authority),
+                roles=Roles(database, authority),
+                labels=Labels(database, authority),
+                network_rules=NetworkRules(database, authority, checks=networks_checks()),
                 users=offline.users,
                 accounts=Accounts(
                     database,

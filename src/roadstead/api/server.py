@@ -14,10 +14,14 @@ from roadstead.api import (
     audit,
     configurations,
     immutable,
+    labels,
+    members,
     metadata,
+    networks,
     permissions,
     projects,
     robots,
+    roles,
     system,
     users,
 )
@@ -43,6 +47,10 @@ def routers() -> Sequence[APIRouter]:
         projects.router,
         metadata.router,
         allowlists.router,
+        members.router,
+        roles.router,
+        labels.router,
+        networks.router,
         users.router,
     ]
 

@@ -20,6 +20,10 @@ from roadstead.projects.authority import Authority
 from roadstead.projects.configuration_admin import ConfigurationAdmin
 from roadstead.projects.configurations import Configurations
 from roadstead.projects.directory.service import Directory
+from roadstead.projects.labels.service import Labels
+from roadstead.projects.members.roles import Roles
+from roadstead.projects.members.service import Members
+from roadstead.projects.network_rules import NetworkRules
 from roadstead.projects.robots.service import Robots
 from roadstead.projects.service import Projects
 from roadstead.storage.protocol import BlobStore
@@ -35,6 +39,10 @@ class Services:
     projects: Projects
     directory: Directory
     allowlists: Allowlists
+    members: Members
+    roles: Roles
+    labels: Labels
+    network_rules: NetworkRules
     users: Users
     accounts: Accounts
     configurations: Configurations

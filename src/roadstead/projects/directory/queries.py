@@ -257,8 +257,8 @@ _MEMBER_COUNTS = (
 
 def member_counts(conn: Connection, project: int) -> dict[int, int]:
     """How many members have which role."""
-    rows = conn.execute(_MEMBER_COUNTS, {"project": project}).tuples()
-    return dict(rows.all())
+    rows = conn.execute(_MEMBER_COUNTS, {"project": project}).all()
+    return {row[0]: row[1] for row in rows}
 
 
 _FIRST_ADMINISTRATOR = select(func.min(USERS.c.id)).where(USERS.c.admin, USERS.c.disabled.is_(False))
