@@ -9,10 +9,13 @@ from fastapi import Depends, Request
 from roadstead.api import watching
 from roadstead.api.services import Asked
 from roadstead.errors import Unauthenticated
+from roadstead.identity.authentication import PasswordHandedOver
 from roadstead.identity.credentials import authorization_header
 from roadstead.identity.principals import Principal
 
 API = "api"
+# What a password that must be changed is good for.
+_CHANGING_IT = frozenset({"getCurrentUserInfo", "updateUserPassword"})
 # Where the process itself says who calls, as its own command line does.  No header can set it.
 OPERATOR_IN_SCOPE = "roadstead.operator"
 
@@ -35,7 +38,10 @@ async def _caller(request: Request, services: Asked) -> Principal:
         return operator
     address = request.client.host if request.client else ""
     known = await services.authenticator.authenticate(
-        authorization_header(request.scope["headers"]), client=address, door=API
+        authorization_header(request.scope["headers"]),
+        client=address,
+        door=API,
+        request_id=request.scope.get("roadstead.request_id", ""),
     )
     # For whoever finds out that this answer was overtaken.
     request.state.known = known
@@ -45,6 +51,8 @@ async def _caller(request: Request, services: Asked) -> Principal:
     caller = known.at(API, address=address, request_id=request.scope.get("roadstead.request_id", ""))
     # For the audit log, should the request be refused.
     request.state.caller = caller
+    if caller.must_change and request.scope["route"].name not in _CHANGING_IT:
+        raise PasswordHandedOver(caller)
     await watching.check_mode(request, services)
     return caller
 

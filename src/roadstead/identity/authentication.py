@@ -56,11 +56,11 @@ class WrongCredentials(Unauthenticated):
 
 
 class PasswordHandedOver(Denied):
-    """Somebody else chose the password, or made it up: it is good for choosing another, and for nothing else."""
+    """The password was made up, or somebody else chose it: it is good for choosing another."""
 
     def __init__(self, principal: Principal) -> None:
         super().__init__(
-            "this password was handed over and must be changed before it opens anything",
+            "this password was handed over and must be changed before it opens anything here",
             remedy=f"PUT /api/v2.0/users/{principal.user_id}/password with"
             ' {"old_password": …, "new_password": …}, signed in with it',
         )
