@@ -72,7 +72,7 @@ def test_what_is_no_address_is_a_usage_error(cli: Cli, typed: str) -> None:
 
 def test_the_operator_asks_the_application_without_a_server(registry: Path) -> None:
     with Local(None, None) as local:
-        answer = Administration(local, remote=False).get("/ping")
+        answer = Administration(local).get("/ping")
     assert (answer.status, answer.body) == (200, b"Pong")
 
 
@@ -133,7 +133,7 @@ def test_a_list_is_read_to_its_last_page() -> None:
     pages = Canned(
         Answer(200, {}, json.dumps([{"n": n} for n in range(100)]).encode()), Answer(200, {}, b'[{"n": 100}]')
     )
-    found = [row["n"] for row in Administration(pages, remote=True).rows("/things", q="a=b c")]
+    found = [row["n"] for row in Administration(pages).rows("/things", q="a=b c")]
     assert found == list(range(101))
     assert pages.asked[1] == "GET /api/v2.0/things?page=2&page_size=100&q=a%3Db+c"
 
@@ -247,5 +247,5 @@ def test_a_password_over_plain_http_to_elsewhere_is_warned_about(capsys: pytest.
 
 def test_refusals_are_exceptions_of_their_own() -> None:
     with pytest.raises(Refused) as caught:
-        Administration(Canned(Answer(404, {}, b"{}")), remote=True).get("/x")
+        Administration(Canned(Answer(404, {}, b"{}"))).get("/x")
     assert caught.value.code == "UNKNOWN"

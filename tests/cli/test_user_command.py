@@ -16,7 +16,7 @@ from roadstead.identity.passwords import PasswordHasher
 from roadstead.identity.queries import credentials_of
 from roadstead.wiring import open_offline
 
-PASSWORD = b"correct horse battery\n"
+PASSWORD = b"Correct horse 7 battery\n"
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_created_account_is_shown(cli: Cli, registry: Path) -> None:
 def test_a_password_may_come_from_a_file(cli: Cli, registry: Path) -> None:
     Path("secret").write_bytes(PASSWORD)
     assert cli("user", "create", "anna", "--password-file", "secret", "-q").out == "anna\n"
-    assert accepts("anna", "correct horse battery")
+    assert accepts("anna", "Correct horse 7 battery")
 
 
 def test_accounts_are_listed_in_every_form(cli: Cli, anna: str, root: str) -> None:
@@ -69,10 +69,10 @@ def test_accounts_are_listed_in_every_form(cli: Cli, anna: str, root: str) -> No
 
 
 def test_a_reset_password_replaces_the_old_one(cli: Cli, anna: str) -> None:
-    ran = cli("user", "reset-password", anna, "--password-stdin", stdin=b"another good one")
+    ran = cli("user", "reset-password", anna, "--password-stdin", stdin=b"Another good 1")
     assert (ran.code, ran.out) == (0, "")
-    assert accepts(anna, "another good one")
-    assert not accepts(anna, "correct horse battery")
+    assert accepts(anna, "Another good 1")
+    assert not accepts(anna, "Correct horse 7 battery")
 
 
 def test_an_account_is_disabled_and_enabled(cli: Cli, anna: str) -> None:

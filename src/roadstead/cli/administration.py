@@ -23,7 +23,7 @@ from roadstead.cli.refusals import refused
 from roadstead.cli.terminal import may_ask
 
 if TYPE_CHECKING:
-    from roadstead.cli.remote import Remote
+    from roadstead.cli.logins import Login
 
 PREFIX = "/api/v2.0"
 _PAGE = 100
@@ -75,10 +75,10 @@ def repository_path(project: str, repository: str, *more: str | int) -> str:
 class Administration:
     """Asks the admin API.  Paths come after `/api/v2.0`.  A refusal is raised as `Refused`."""
 
-    def __init__(self, transport: Transport, *, remote: bool) -> None:
+    def __init__(self, transport: Transport, login: tuple[str, Login] | None = None) -> None:
         self._transport = transport
-        # Whether somebody signed in; else the operator asks.
-        self.remote = remote
+        # Where somebody signed in, and as whom; without it the operator asks.
+        self.login = login
 
     def get(self, path: str, **query: object) -> Answer:
         return self._ask("GET", path, query=query)
@@ -127,7 +127,9 @@ class Administration:
             body = json.dumps(document).encode()
         answer = self._transport.send(method, target, headers, body, sink)
         if answer.status >= FIRST_REFUSAL:
-            raise refused(answer.status, _document(answer), _remedy(answer.status, remote=self.remote))
+            raise refused(
+                answer.status, _document(answer), _remedy(answer.status, remote=self.login is not None)
+            )
         return answer
 
 
@@ -150,15 +152,17 @@ def _remedy(status: int, *, remote: bool) -> str:
 # ── options ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def administered(function: Callable[..., Any] | None = None, *, stdin: bool = True) -> Any:
-    """Give a command the options that say whom to ask, and `admin`, an `Administration`, as its first argument.
+def administered(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say whom to ask, and `admin`, an `Administration`, as its first argument."""
+    return _whom_to_ask(_connected(command, stdin=True), stdin=True)
 
-    `stdin=False` where standard input is the command's own.
-    """
-    if function is None:
-        return functools.partial(administered, stdin=stdin)
-    command = function
 
+def administered_apart(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same where standard input is the command's own, and never the password to sign in with."""
+    return _whom_to_ask(_connected(command, stdin=False), stdin=False)
+
+
+def _connected(command: Callable[..., Any], *, stdin: bool) -> Callable[..., Any]:
     @functools.wraps(command)
     def connected(
         *args: Any,
@@ -174,15 +178,18 @@ def administered(function: Callable[..., Any] | None = None, *, stdin: bool = Tr
             from roadstead.cli.local import Local
 
             with Local(config_file, data) as local:
-                return command(Administration(local, remote=False), *args, **kwargs)
+                return command(Administration(local), *args, **kwargs)
         if data is not None or config_file is not None:
             raise click.UsageError(
                 "--server asks a running server; --data and --config name a folder. Use one."
             )
-        with signed_in(server, sign_in_as, password, ca_file) as remote:
-            return command(Administration(remote, remote=True), *args, **kwargs)
+        from roadstead.cli.remote import Remote
 
-    return _whom_to_ask(connected, stdin=stdin)
+        address, login = signing_in(server, sign_in_as, password)
+        with Remote(address, login, ca_file=ca_file) as remote:
+            return command(Administration(remote, (address, login)), *args, **kwargs)
+
+    return connected
 
 
 def _whom_to_ask(function: Callable[..., Any], *, stdin: bool) -> Callable[..., Any]:
@@ -207,10 +214,10 @@ def _whom_to_ask(function: Callable[..., Any], *, stdin: bool) -> Callable[..., 
     )(function)  # fmt: skip
 
 
-def signed_in(server: str, username: str | None, password: str | None, ca_file: Path | None) -> Remote:
-    """A server, asked as whoever the options, the environment or `roadstead login` name."""
+def signing_in(server: str, username: str | None, password: str | None) -> tuple[str, Login]:
+    """The server's address, and whoever the options, the environment or `roadstead login` name."""
     from roadstead.cli.logins import Login, saved_login
-    from roadstead.cli.remote import Remote, server_address
+    from roadstead.cli.remote import server_address
 
     address = server_address(server)
     saved = saved_login(address)
@@ -223,7 +230,7 @@ def signed_in(server: str, username: str | None, password: str | None, ca_file: 
     if not password:
         kept = saved.password if saved is not None and saved.username == username else None
         password = kept or ask_password(username)
-    return Remote(address, Login(username, password), ca_file=ca_file)
+    return address, Login(username, password)
 
 
 def ask_password(username: str) -> str:

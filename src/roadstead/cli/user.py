@@ -1,29 +1,23 @@
-"""`roadstead user …`: the people who may sign in.  Works on the database itself, with or without a server."""
+"""`roadstead user …`: the people who may sign in."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import click
 
+from roadstead.cli.administration import Administration, administered, administered_apart, path
 from roadstead.cli.commands import LazyGroup, command
-from roadstead.cli.offline import ask_offline
-from roadstead.cli.options import data_options, output_options, show_options
-from roadstead.cli.output import Record, print_list, print_one
+from roadstead.cli.options import list_output, one_output
+from roadstead.cli.output import Printer
 from roadstead.cli.passwords import password_options, read_password
+from roadstead.cli.refusals import missing
 from roadstead.cli.terminal import confirm_or_refuse, say
 
-if TYPE_CHECKING:
-    from roadstead.identity.queries import Account
-    from roadstead.identity.service import Users
-
-T = TypeVar("T")
-
-_PAGE = 1000
 _COLUMNS = ("username", "sysadmin_flag", "disabled", "creation_time", "last_login_time")
+_MUST_CHANGE = "Make it good for one thing only: choosing another."
+_GENERATE = "Make up a password, and print it once. It must be changed at the first sign-in."
 
 
 @click.group(
@@ -49,23 +43,11 @@ def user() -> None:
         ),
     ],
 )
-@data_options
-@output_options
-def list_users(
-    *,
-    config_file: Path | None,
-    data: str | None,
-    output_format: str,
-    quiet: bool,
-    columns: str | None,
-    sort: str | None,
-) -> None:
+@administered
+@list_output
+def list_users(admin: Administration, out: Printer) -> None:
     """List the accounts."""
-    records = _with_users(config_file, data, _all_records)
-    print_list(
-        records, name="username", columns=_COLUMNS,
-        output_format=output_format, quiet=quiet, chosen=columns, sort=sort,
-    )  # fmt: skip
+    out.list(map(_whole, admin.rows("/users")), name="username", columns=_COLUMNS)
 
 
 @command(
@@ -76,12 +58,11 @@ def list_users(
     ],
 )
 @click.argument("username")
-@data_options
-@show_options
-def show(config_file: Path | None, data: str | None, username: str, output_format: str, quiet: bool) -> None:
+@administered
+@one_output
+def show(admin: Administration, username: str, out: Printer) -> None:
     """Show one account."""
-    account = _with_users(config_file, data, lambda users: users.get(username))
-    print_one(_record(account), name="username", output_format=output_format, quiet=quiet)
+    out.one(_user(admin, username), name="username")
 
 
 @command(
@@ -92,28 +73,46 @@ def show(config_file: Path | None, data: str | None, username: str, output_forma
             "Add an administrator from a script",
             "roadstead user create anna --admin --password-file anna.password",
         ),
+        ("With a password to hand over", "roadstead user create anna --generate-password"),
     ],
 )
 @click.argument("username")
-@click.option("--admin", is_flag=True, help="Make it an administrator.")
+@click.option("--admin", "administrator", is_flag=True, help="Make it an administrator.")
+@click.option("--email", default="", metavar="ADDRESS", help="Where to reach the person.")
+@click.option("--real-name", default="", metavar="TEXT", help="What the person is called.")
 @password_options
-@data_options
-@show_options
+@click.option("--generate-password", "generate", is_flag=True, help=_GENERATE)
+@click.option("--must-change", is_flag=True, help=_MUST_CHANGE)
+@administered_apart
+@one_output
 def create(
+    admin: Administration,
     *,
-    config_file: Path | None,
-    data: str | None,
     username: str,
-    admin: bool,
+    administrator: bool,
+    email: str,
+    real_name: str,
     password_stdin: bool,
     password_file: Path | None,
-    output_format: str,
-    quiet: bool,
+    generate: bool,
+    must_change: bool,
+    out: Printer,
 ) -> None:
     """Add an account."""
-    password = read_password(stdin=password_stdin, file=password_file, whose=username)
-    account = _with_users(config_file, data, lambda users: users.create(username, password, admin=admin))
-    print_one(_record(account), name="username", output_format=output_format, quiet=quiet)
+    password = _password(username, stdin=password_stdin, file=password_file, generate=generate)
+    admin.post(
+        "/users",
+        {
+            "username": username,
+            "password": password,
+            "email": email,
+            "realname": real_name,
+            "sysadmin_flag": administrator,
+            "must_change_password": must_change or generate,
+        },
+    )
+    made = _user(admin, username)
+    out.one(_handed_over(made, password) if generate else made, name="username")
 
 
 @command(
@@ -121,22 +120,63 @@ def create(
     examples=[
         ("Asks for the new password", "roadstead user reset-password admin"),
         ("From a script", "roadstead user reset-password admin --password-stdin < admin.password"),
+        ("One to hand over", "roadstead user reset-password anna --generate-password"),
     ],
 )
 @click.argument("username")
 @password_options
-@data_options
+@click.option("--generate-password", "generate", is_flag=True, help=_GENERATE)
+@click.option("--must-change", is_flag=True, help=_MUST_CHANGE)
+@administered_apart
 def reset_password(
-    config_file: Path | None,
-    data: str | None,
+    admin: Administration,
+    *,
     username: str,
     password_stdin: bool,
     password_file: Path | None,
+    generate: bool,
+    must_change: bool,
 ) -> None:
     """Set a new password.  Whoever is signed in with the old one must sign in again."""
-    password = read_password(stdin=password_stdin, file=password_file, whose=username)
-    _with_users(config_file, data, lambda users: users.set_password(username, password))
+    found = _user(admin, username)
+    password = _password(username, stdin=password_stdin, file=password_file, generate=generate)
+    admin.put(
+        path("users", found["user_id"], "password"),
+        {"new_password": password, "must_change_password": must_change or generate},
+    )
     say(f"{username} has a new password. Tokens issued before are void.")
+    if generate:
+        Printer("table", quiet=False).one(_handed_over({"username": username}, password), name="username")
+
+
+@command(
+    "change-password",
+    examples=[
+        ("Your own, on a server", "roadstead user change-password --server https://registry.example.com"),
+        (
+            "From a script; ROADSTEAD_PASSWORD has the old one",
+            "roadstead user change-password --server localhost:5000 --password-file new.password",
+        ),
+    ],
+)
+@password_options
+@administered_apart
+def change_password(admin: Administration, password_stdin: bool, password_file: Path | None) -> None:
+    """Change your own password on a server.  A saved login is changed with it."""
+    if admin.login is None:
+        raise click.UsageError("name the server where you sign in: --server URL.")
+    from roadstead.cli.logins import Login, save_login, saved_login
+
+    server, login = admin.login
+    found = admin.get("/users/current").json
+    password = read_password(stdin=password_stdin, file=password_file, whose=login.username)
+    admin.put(
+        path("users", found["user_id"], "password"),
+        {"old_password": login.password, "new_password": password},
+    )
+    if saved_login(server) == login:
+        save_login(server, Login(login.username, password))
+    say(f"{login.username} has a new password. Tokens issued before are void.")
 
 
 @command(
@@ -147,10 +187,10 @@ def reset_password(
     ],
 )
 @click.argument("username")
-@data_options
-def disable(config_file: Path | None, data: str | None, username: str) -> None:
+@administered
+def disable(admin: Administration, username: str) -> None:
     """Shut an account out, at once."""
-    _with_users(config_file, data, lambda users: users.disable(username))
+    admin.put(path("users", _user(admin, username)["user_id"], "disabled"), {"disabled": True})
     say(f"{username} is disabled. To undo: roadstead user enable {username}")
 
 
@@ -162,10 +202,10 @@ def disable(config_file: Path | None, data: str | None, username: str) -> None:
     ],
 )
 @click.argument("username")
-@data_options
-def enable(config_file: Path | None, data: str | None, username: str) -> None:
+@administered
+def enable(admin: Administration, username: str) -> None:
     """Let a disabled account in again."""
-    _with_users(config_file, data, lambda users: users.enable(username))
+    admin.put(path("users", _user(admin, username)["user_id"], "disabled"), {"disabled": False})
     say(f"{username} may sign in again.")
 
 
@@ -177,12 +217,12 @@ def enable(config_file: Path | None, data: str | None, username: str) -> None:
     ],
 )
 @click.argument("username")
-@click.option("--yes/--no", "admin", default=True, help="Whether the account administers the registry.")
-@data_options
-def set_admin(config_file: Path | None, data: str | None, username: str, admin: bool) -> None:
+@click.option("--yes/--no", "flag", default=True, help="Whether the account administers the registry.")
+@administered
+def set_admin(admin: Administration, username: str, flag: bool) -> None:
     """Make an account an administrator, or an ordinary one."""
-    _with_users(config_file, data, lambda users: users.set_admin(username, admin))
-    say(f"{username} is {'now an administrator' if admin else 'no administrator any more'}.")
+    admin.put(path("users", _user(admin, username)["user_id"], "sysadmin"), {"sysadmin_flag": flag})
+    say(f"{username} is {'now an administrator' if flag else 'no administrator any more'}.")
 
 
 @command(
@@ -194,49 +234,42 @@ def set_admin(config_file: Path | None, data: str | None, username: str, admin: 
 )
 @click.argument("username")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@data_options
-def delete(config_file: Path | None, data: str | None, username: str, yes: bool) -> None:
+@administered
+def delete(admin: Administration, username: str, yes: bool) -> None:
     """Delete an account.  What it pushed stays."""
     confirm_or_refuse(f"Delete the account {username}? This cannot be undone", yes=yes)
-    _with_users(config_file, data, lambda users: users.delete(username))
+    admin.delete(path("users", _user(admin, username)["user_id"]))
     say(f"{username} is deleted.")
 
 
-for member in (list_users, show, create, reset_password, disable, enable, set_admin, delete):
+for member in (list_users, show, create, reset_password, change_password, disable, enable, set_admin, delete):
     user.add_command(member)
 
 
-def _with_users(config_file: Path | None, data: str | None, ask: Callable[[Users], Awaitable[T]]) -> T:
-    """Ask one thing of the users of the installation that the options name."""
-    return ask_offline(config_file, data, lambda offline: ask(offline.users))
+def _user(admin: Administration, username: str) -> dict[str, Any]:
+    wanted = username.lower()
+    for found in admin.rows("/users", username=wanted):
+        if found["username"] == wanted:
+            return _whole(found)
+    raise missing(f"there is no user {username}", "see: roadstead user list")
 
 
-async def _all_records(users: Users) -> list[Record]:
-    records: list[Record] = []
-    after = ""
-    while True:
-        page = await users.list(after=after, limit=_PAGE)
-        records += [_record(account) for account in page.accounts]
-        if not page.more:
-            return records
-        after = page.accounts[-1].username
+def _whole(record: dict[str, Any]) -> dict[str, Any]:
+    """With what the API leaves out when it is empty."""
+    empty = {"email": "", "disabled": False, "must_change_password": False, "last_login_time": None}
+    return {**empty, **record}
 
 
-def _record(account: Account) -> dict[str, Any]:
-    """The shape that the REST API gives a user."""
-    return {
-        "user_id": account.id,
-        "username": account.username,
-        "sysadmin_flag": account.admin,
-        "disabled": account.disabled,
-        "creation_time": _time(account.created_at),
-        "last_login_time": _time(account.last_login_at),
-    }
+def _password(username: str, *, stdin: bool, file: Path | None, generate: bool) -> str:
+    if not generate:
+        return read_password(stdin=stdin, file=file, whose=username)
+    if stdin or file is not None:
+        raise click.UsageError("--generate-password goes with neither --password-stdin nor --password-file.")
+    from roadstead.identity.passwords import generate_password
+
+    return generate_password()
 
 
-def _time(milliseconds: int | None) -> str | None:
-    if milliseconds is None:
-        return None
-    return (
-        datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    )
+def _handed_over(record: dict[str, Any], password: str) -> dict[str, Any]:
+    say("The password is shown once, and is good for choosing another: roadstead user change-password")
+    return {**record, "password": password}
