@@ -68,6 +68,8 @@ class UserResp(Shape):
     # Ours: absent is no.
     disabled: bool | None = None
     must_change_password: bool | None = None
+    # Ours: absent is never.
+    last_login_time: Time | None = None
 
     @classmethod
     def of(cls, account: Account) -> UserResp:
@@ -82,6 +84,7 @@ class UserResp(Shape):
             update_time=max(account.updated_at, account.created_at),
             disabled=account.disabled or None,
             must_change_password=account.password_state != CHOSEN or None,
+            last_login_time=account.last_login_at,
         )
 
 
