@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 import argon2
 from sqlalchemy import Connection, text
+from tests.quota.exactness import charges_are_exact
 from tests.registry.actors import PASSWORD, Actor, basic
 
 from roadstead import wiring
@@ -130,6 +131,8 @@ async def open_registry(settings: Settings, *, seed: bool = True) -> AsyncIterat
         app.api = ApiServer(parts.services)
         mount(app.web, parts)
         yield Registry(app, parts)
+        # Whatever the test has done.
+        await charges_are_exact(parts.database)
         await parts.authenticator.close()
 
 

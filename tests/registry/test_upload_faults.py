@@ -128,11 +128,9 @@ async def attempt(workshop: Workshop, step: str, trouble: Trouble, *, claimed: b
 
 
 async def clean_up(workshop: Workshop) -> None:
-    await workshop.database.write(
-        lambda conn: [
-            conn.exec_driver_sql(f"DELETE FROM {table}") for table in ("uploads", "repository_blobs", "blobs")
-        ]
-    )
+    tables = ("uploads", "repository_blobs", "project_blobs", "blobs", "quota_changes")
+    statements = [*(f"DELETE FROM {table}" for table in tables), "UPDATE quotas SET charged = 0"]
+    await workshop.database.write(lambda conn: [conn.exec_driver_sql(text) for text in statements])
     helper = workshop.worker()
     for key in await workshop.stored_keys():
         await helper.store.delete(key)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, text
+from tests.quota.exactness import charges_are_exact
 from tests.registry.actors import digest_of
 from tests.registry.faults import Pause, Trouble, TroubledDatabase, TroubledStore
 
@@ -130,7 +131,8 @@ class Workshop:
         return {stored.key async for stored in FilesystemStore(self.folder, threads=1).keys()}  # noqa: SIM118 - a store, not a dict
 
     async def check(self, *, leftovers: bool = False) -> None:
-        """Every row has its bytes; no bytes are without a row, unless `leftovers` may be."""
+        """Every row has its bytes; no bytes are without a row, unless `leftovers` may be; and all is charged for."""
+        await charges_are_exact(self.database)
         store = FilesystemStore(self.folder, threads=1)
         try:
             for digest, key, size in await self.database.read(_blobs):
