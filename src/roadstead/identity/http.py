@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from roadstead.errors import (
+    Conflict,
     Denied,
     Invalid,
     RequestInvalid,
@@ -32,6 +33,7 @@ from roadstead.identity.credentials import (
     authorization_header,
     parse_authorization,
 )
+from roadstead.identity.federation.exchange import Exchange
 from roadstead.identity.forms import MAX_FORM_BYTES, Form
 from roadstead.identity.principals import ANONYMOUS, Principal
 from roadstead.identity.scopes import GrantedScope, RequestedScope, parse_scopes
@@ -41,6 +43,11 @@ Grants = Callable[[Principal, list[RequestedScope]], Awaitable[list[GrantedScope
 
 PATH = "/service/token"
 FORM_TYPE = "application/x-www-form-urlencoded"
+# OAuth 2.0 Token Exchange, RFC 8693.
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:"  # noqa: S105 - the beginning of a name
+_SUBJECT_TYPES = frozenset({f"{_TOKEN_TYPE}jwt", f"{_TOKEN_TYPE}id_token"})
+_ISSUED_TYPE = f"{_TOKEN_TYPE}access_token"
 # What a document with credentials or tokens in it asks of every cache.
 _HEADERS = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
@@ -50,6 +57,8 @@ _STATUSES: Sequence[tuple[type[RoadsteadError], HTTPStatus, str]] = (
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE, "temporarily_unavailable"),
     (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "invalid_request"),
     (Denied, HTTPStatus.FORBIDDEN, "access_denied"),
+    # An account that has as many login tokens as one may have.
+    (Conflict, HTTPStatus.CONFLICT, "access_denied"),
     (Invalid, HTTPStatus.BAD_REQUEST, "invalid_request"),
 )
 
@@ -58,12 +67,19 @@ class TokenService:
     """Hands out tokens.  What may be in them, `grants` says: the token service knows no project."""
 
     def __init__(
-        self, authenticator: Authenticator, issuer: TokenIssuer, grants: Grants, *, service: str
+        self,
+        authenticator: Authenticator,
+        issuer: TokenIssuer,
+        grants: Grants,
+        *,
+        service: str,
+        exchange: Exchange | None = None,
     ) -> None:
         self._authenticator = authenticator
         self._issuer = issuer
         self._grants = grants
         self._service = service
+        self._exchange = exchange
 
     def routes(self) -> list[Route]:
         return [
@@ -91,6 +107,8 @@ class TokenService:
         try:
             form = await _body(request)
             form.raw("client_id")
+            if self._exchange is not None and form.one("grant_type") == EXCHANGE:
+                return await self._exchanged(request, form, self._exchange)
             principal = await self._granted_by(form, _client(request))
             return await self._answer(request, form, principal, offline=form.one("access_type") == "offline")
         except RoadsteadError as error:
@@ -121,15 +139,36 @@ class TokenService:
                 return await self._authenticator.renew(form.one("refresh_token") or "")
         raise RequestInvalid("grant_type is password or refresh_token", remedy="send one of the two")
 
+    async def _exchanged(self, request: Request, form: Form, exchange: Exchange) -> Response:
+        """A token of a trusted issuer for what stands in place of a robot's password for some minutes."""
+        if form.one("subject_token_type") not in _SUBJECT_TYPES:
+            raise RequestInvalid(
+                "the subject token is a JSON Web Token", remedy=f"send subject_token_type={_TOKEN_TYPE}jwt"
+            )
+        if form.one("requested_token_type") not in {None, "", _ISSUED_TYPE}:
+            raise RequestInvalid("only access tokens are issued", remedy="leave out requested_token_type")
+        robot = form.one("audience") or form.one("client_id") or ""
+        here = _here(ANONYMOUS, request)
+        # Networks that are shut out are shut out here, too.
+        await self._grants(here, [])
+        exchanged = await exchange.exchange(form.one("subject_token") or "", robot, here)
+        answer = {
+            "access_token": exchanged.secret,
+            "issued_token_type": _ISSUED_TYPE,
+            # It is shown as the password of this user, and is no bearer token.
+            "token_type": "N_A",
+            "username": exchanged.username,
+            "expires_in": exchanged.expires_in,
+        }
+        return JSONResponse(answer, headers=_HEADERS)
+
     async def _answer(self, request: Request, form: Form, principal: Principal, *, offline: bool) -> Response:
         service = form.one("service")
         if service is not None and service != self._service:
             raise RequestInvalid(
                 f"this token service is for {self._service}", remedy="use the service of the challenge"
             )
-        here = principal.at(
-            "registry", address=_client(request), request_id=request.scope.get("roadstead.request_id", "")
-        )
+        here = _here(principal, request)
         granted = await self._grants(here, parse_scopes(form.many("scope")))
         token = self._issuer.access_token(principal, granted)
         answer: dict[str, object] = {
@@ -158,6 +197,11 @@ async def _body(request: Request) -> Form:
                 remedy="ask for several tokens",
             )
     return Form.parse(bytes(data))
+
+
+def _here(principal: Principal, request: Request) -> Principal:
+    request_id = request.scope.get("roadstead.request_id", "")
+    return principal.at("registry", address=_client(request), request_id=request_id)
 
 
 def _client(request: Request) -> str:
