@@ -25,7 +25,7 @@ class Need:
     """What an operation takes.
 
     "nothing", "sign-in", "person" (signed in, and no robot), "project" and "repository" (a permission there),
-    "system" (a permission in the registry as a whole), "here or system" (either), "never" (nobody may).
+    "system" (a permission in the registry as a whole), "administrator".
     """
 
     kind: str
@@ -35,6 +35,7 @@ class Need:
 NOTHING = Need("nothing")
 SIGN_IN = Need("sign-in")
 PERSON = Need("person")
+ADMINISTRATOR = Need("administrator")
 
 
 def project(permission: str) -> Need:
@@ -65,6 +66,8 @@ class Row:
     params: Mapping[str, Maker] = field(default_factory=dict)
     # Of rows with the same method and path.
     variant: str = ""
+    # Whoever lacks this where the thing belongs does not learn that it is there.
+    hidden: str = ""
     # Answers of its own: column → status.
     but: Mapping[str, int] = field(default_factory=dict)
 
@@ -126,6 +129,18 @@ async def _fresh_repository(stage: Stage, who: Somebody) -> str:
     return await stage.repository(who.place, who.path)
 
 
+async def _twin(stage: Stage, who: Somebody) -> str:
+    return await stage.twin(who.place)
+
+
+async def _issuer(stage: Stage, who: Somebody) -> int:
+    return await stage.issuer()
+
+
+async def _role(stage: Stage, who: Somebody) -> int:
+    return await stage.role()
+
+
 async def _quota(stage: Stage, who: Somebody) -> object:
     return await stage.registry.scalar(
         "SELECT id FROM quotas WHERE project_id = :id", id=await stage.project_id(who.place)
@@ -150,6 +165,7 @@ PARAMS: Mapping[str, Maker] = {
     "immutable_rule_id": _rule,
     "group_id": _group,
     "user_id": _user,
+    "role_id": _role,
     "purge_id": constant(1),
     "digest": constant("sha256:" + "0" * 64),
 }
@@ -223,6 +239,33 @@ async def new_user(stage: Stage, who: Somebody) -> object:
     return {"username": name, "password": "Correct-Horse-9", "email": f"{name}@example.com", "realname": name}
 
 
+async def new_global_label(stage: Stage, who: Somebody) -> object:
+    return {"name": stage.name("label"), "scope": "g"}
+
+
+async def unset_metadata(stage: Stage, who: Somebody) -> object:
+    await stage.registry.change("UPDATE projects SET settings = '{}' WHERE name = :name", name=who.place)
+    return {"auto_scan": "true"}
+
+
+async def new_role(stage: Stage, who: Somebody) -> object:
+    return {"name": stage.name("role"), "permissions": [{"resource": "repository", "action": "pull"}]}
+
+
+async def as_project_robot(stage: Stage, who: Somebody) -> object:
+    """The whole of the robot that `_project_robot` made last, with other words."""
+    name = await stage.newest_robot()
+    return {**robot_of(name, who.place, duration=-1), "description": stage.name("words")}
+
+
+async def as_system_robot(stage: Stage, who: Somebody) -> object:
+    return {**robot_of(await stage.newest_robot(), None, duration=-1), "description": stage.name("words")}
+
+
+async def profile(stage: Stage, who: Somebody) -> object:
+    return {"email": f"{stage.name('mail')}@example.com", "realname": "Somebody Else"}
+
+
 P = f"{API}/projects"
 PID = f"{P}/{{project_name_or_id}}"
 PN = f"{P}/{{project_name}}"
@@ -240,14 +283,15 @@ ROWS: list[Row] = [
     Row("GET", f"{API}/systeminfo/getcert", NOTHING, ok=404),
     Row("GET", f"{API}/statistics", SIGN_IN),
     Row("GET", f"{API}/search", NOTHING, query="?q=a"),
-    Row("GET", f"{API}/permissions", SIGN_IN),
+    # Whoever administers something chooses from the list.
+    Row("GET", f"{API}/permissions", ADMINISTRATOR, but={"project admin": 200}),
     Row("GET", f"{API}/icons/{{digest}}", NOTHING, ok=404),
     Row("GET", f"{API}/configurations", system("configuration:read")),
     Row("PUT", f"{API}/configurations", system("configuration:update"), body={"session_timeout": 60}),
     # ── projects ──
     Row("GET", P, NOTHING),
-    Row("HEAD", P, PERSON, query="?project_name=pub"),
-    Row("POST", P, SIGN_IN, ok=201, body=named("project_name", "made")),
+    Row("HEAD", P, SIGN_IN, query="?project_name=pub"),
+    Row("POST", P, system("project:create"), ok=201, body=named("project_name", "made")),
     Row("GET", PID, project("project:read")),
     Row("PUT", PID, project("project:update"), body={"metadata": {"auto_scan": "true"}}),
     Row("GET", f"{PID}/_deletable", project("project:delete")),
@@ -297,6 +341,117 @@ ROWS: list[Row] = [
     Row("GET", f"{PID}/immutabletagrules", project("immutable-tag:list")),
     Row("POST", f"{PID}/immutabletagrules", project("immutable-tag:create"), ok=201, body=new_rule),
     Row("DELETE", f"{PID}/immutabletagrules/{{immutable_rule_id}}", project("immutable-tag:delete")),
+]
+
+for _slash in ("", "/"):
+    ROWS += [
+        Row("POST", f"{PID}/metadatas{_slash}", project("metadata:create"), body=unset_metadata),
+    ]
+ROWS += [
+    Row("GET", f"{PID}/metadatas/", project("metadata:read")),
+    Row("DELETE", PID, project("project:delete"), params={"project_name_or_id": _twin}),
+    Row(
+        "POST",
+        f"{PID}/rename",
+        project("project:update"),
+        body=named("name", "renamed"),
+        params={"project_name_or_id": _twin},
+    ),
+    Row("GET", f"{PID}/network-rules", project("network-rule:read")),
+    Row("PUT", f"{PID}/network-rules", project("network-rule:update"), body={"registry": []}),
+    Row("GET", f"{API}/system/network-rules", system("network-rule:read")),
+    Row("PUT", f"{API}/system/network-rules", system("network-rule:update"), body={"registry": []}),
+    Row(
+        "PUT",
+        f"{PID}/immutabletagrules/{{immutable_rule_id}}",
+        project("immutable-tag:update"),
+        body=new_rule,
+    ),
+    # ── the audit log ──
+    Row("GET", f"{API}/audit-logs", system("audit-log:list")),
+    Row("GET", f"{API}/auditlog-exts", system("audit-log:list")),
+    Row("GET", f"{API}/audit-logs/export", system("audit-log:list")),
+    Row("GET", f"{API}/auditlog-exts/events", system("audit-log:list")),
+    # Harbor's own parts talk to each other there; here there are none.
+    Row("GET", f"{API}/internalconfig", NOTHING, ok=401),
+    # ── labels ──
+    Row("GET", f"{API}/labels", NOTHING, query="?scope=g", variant="of the registry"),
+    Row(
+        "POST",
+        f"{API}/labels",
+        system("label:create"),
+        ok=201,
+        body=new_global_label,
+        variant="of the registry",
+    ),
+    Row("POST", f"{API}/labels", project("label:create"), ok=201, body=new_project_label),
+]
+for _maker, _need, _variant in (
+    (_global_label, system, "of the registry"),
+    (_project_label, project, "of a project"),
+):
+    _label: Mapping[str, Maker] = {"label_id": _maker}
+    ROWS += [
+        Row("GET", f"{API}/labels/{{label_id}}", _need("label:read"), params=_label, variant=_variant),
+        Row(
+            "PUT",
+            f"{API}/labels/{{label_id}}",
+            _need("label:update"),
+            body=named("name", "label"),
+            params=_label,
+            variant=_variant,
+        ),
+        Row("DELETE", f"{API}/labels/{{label_id}}", _need("label:delete"), params=_label, variant=_variant),
+    ]
+# ── robots ──
+for _maker, _need, _new, _same, _variant in (
+    (_system_robot, system, new_system_robot, as_system_robot, "of the system"),
+    (_project_robot, project, new_project_robot, as_project_robot, "of a project"),
+):
+    _robot: Mapping[str, Maker] = {"robot_id": _maker}
+    ROWS += [
+        Row("POST", f"{API}/robots", _need("robot:create"), ok=201, body=_new, variant=_variant),
+        *(
+            Row(
+                method,
+                f"{API}/robots/{{robot_id}}",
+                _need(permission),
+                body=body,
+                params=_robot,
+                variant=_variant,
+                hidden="robot:read",
+            )
+            for method, permission, body in (
+                ("GET", "robot:read", None),
+                ("PUT", "robot:update", _same),
+                ("PATCH", "robot:update", {}),
+                ("DELETE", "robot:delete", None),
+            )
+        ),
+    ]
+ROWS += [
+    Row("GET", f"{API}/robots", system("robot:list")),
+    # ── roles ──
+    Row("GET", f"{API}/roles", SIGN_IN),
+    Row("GET", f"{API}/roles/{{role_id}}", SIGN_IN),
+    Row("POST", f"{API}/roles", system("role:create"), ok=201, body=new_role),
+    Row("PUT", f"{API}/roles/{{role_id}}", system("role:update"), body=new_role),
+    Row("DELETE", f"{API}/roles/{{role_id}}", system("role:delete")),
+    Row("GET", f"{API}/system/CVEAllowlist", SIGN_IN),
+    Row("PUT", f"{API}/system/CVEAllowlist", system("configuration:update"), body={"items": []}),
+    # ── users ──
+    Row("GET", f"{API}/users", system("user:list")),
+    Row("POST", f"{API}/users", system("user:create"), ok=201, body=new_user),
+    Row("GET", f"{API}/users/current", PERSON),
+    Row("GET", f"{API}/users/current/permissions", SIGN_IN, query="?scope=/system"),
+    Row("GET", f"{API}/users/search", SIGN_IN, query="?username=a"),
+    Row("GET", f"{API}/users/{{user_id}}", system("user:read")),
+    Row("PUT", f"{API}/users/{{user_id}}", system("user:update"), body=profile),
+    Row("DELETE", f"{API}/users/{{user_id}}", system("user:delete")),
+    Row("PUT", f"{API}/users/{{user_id}}/sysadmin", ADMINISTRATOR, body={"sysadmin_flag": False}),
+    Row("PUT", f"{API}/users/{{user_id}}/disabled", system("user:update"), body={"disabled": False}),
+    Row("PUT", f"{API}/users/{{user_id}}/password", ADMINISTRATOR, body={"new_password": "Correct-Horse-9"}),
+    Row("PUT", f"{API}/users/{{user_id}}/cli_secret", system("user:read"), ok=412, body={"secret": "x"}),
 ]
 
 # ── /v2 ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -210,6 +210,30 @@ class Stage:
         await self.registry.add_project(name, None)
         return name
 
+    async def twin(self, place: str) -> str:
+        """A project where everybody may do what they may do in that one."""
+        name = await self.project()
+        await self.registry.change(
+            "UPDATE projects SET public = (SELECT public FROM projects WHERE name = :place) WHERE name = :name",
+            place=place,
+            name=name,
+        )
+        await self.registry.change(
+            "INSERT INTO grants"
+            " (place, project_id, user_id, group_id, role_id, permissions, repositories, created_at)"
+            " SELECT place, :twin, user_id, group_id, role_id, permissions, repositories, created_at"
+            " FROM grants WHERE project_id = :project",
+            twin=await self.project_id(name),
+            project=await self.project_id(place),
+        )
+        return name
+
+    async def newest_robot(self) -> str:
+        found = await self.registry.scalar(
+            "SELECT username FROM users WHERE id = (SELECT max(account_id) FROM robots)"
+        )
+        return str(found)
+
     async def user(self) -> int:
         return await self.number(_USER, name=self.name("person"), kind="person", no=False, at=1)
 

@@ -7,6 +7,7 @@ is asked the same statements: they take the same time because they are the same 
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,6 +36,10 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 # As long as each other, and nothing else that an answer holds looks like them.
 HIDDEN, ABSENT = "hidden-1", "absent-1"
 OWNER = replace(EVERYBODY[0], name="owner", place=HIDDEN)
+RENUMBER = {
+    "sqlite": "UPDATE sqlite_sequence SET seq = :next WHERE name = '{}'",
+    "postgresql": "SELECT setval(pg_get_serial_sequence('{}', 'id'), :next)",
+}
 STRANGERS = ("mallory", "")
 # An id that nothing has.
 NO_ID = 99_999_999
@@ -43,6 +48,10 @@ NO_ID = 99_999_999
 @pytest.fixture
 async def stage(anyio_backend: str, database_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
     async with Stage.open(tmp_path / "data", database_url) as opened:
+        # So that numbers are as long as one that is not there.
+        for table in ("projects", "users", "labels", "quotas"):
+            renumber = RENUMBER[opened.registry.parts.database.dialect]
+            await opened.registry.change(renumber.format(table), next=NO_ID - 999)
         await opened.registry.add_project(HIDDEN, "bob")
         await opened.registry.root.push_image(f"{HIDDEN}/{INSIDE}", "1")
         yield opened
@@ -103,7 +112,7 @@ async def compared(
         for request in (nowhere, there):
             with watched(stage, monkeypatch) as asked:
                 answer = await actor.request(row.method, request.target, request.body, headers)
-            swaps = (HIDDEN, ABSENT, request.target.rpartition("/")[2])
+            swaps = (HIDDEN, ABSENT, *re.findall(r"\d{8}", request.target))
             results.append((plain(answer, *swaps), list(asked)))
         (absent, _), (hidden, _) = results
         if hidden != absent:
@@ -142,10 +151,7 @@ async def test_A14_the_number_of_a_private_project_is_as_one_that_is_not_there(
             named = await request_for(row, stage, OWNER)
             there = Request(named.target.replace(HIDDEN, str(number)), named.body)
             nowhere = Request(named.target.replace(HIDDEN, str(NO_ID)), named.body)
-            for result in await compared(stage, monkeypatch, row, there, nowhere):
-                if result.replace(str(number), "") == result.replace(str(NO_ID), ""):
-                    continue
-                found.append(result)
+            found += await compared(stage, monkeypatch, row, there, nowhere)
     assert not found, "\n".join(["", *found])
 
 
@@ -154,10 +160,11 @@ async def test_A14_the_id_of_a_private_thing_is_as_one_that_is_not_there(
 ) -> None:
     found = []
     for row in _rows(stage):
-        if "{project_name" in row.path or not row.params or row.need.kind not in {"project", "repository"}:
+        names = re.findall(r"{(\w+)}", row.path)
+        if "{project_name" in row.path or not names or row.need.kind == "nothing":
             continue
         there = await request_for(row, stage, OWNER)
-        parameters = dict.fromkeys(row.params, _nothing)
+        parameters = dict.fromkeys(names, _nothing)
         nowhere = await request_for(replace(row, params=parameters), stage, OWNER)
         nowhere.body = there.body
         found += await compared(stage, monkeypatch, row, there, nowhere)

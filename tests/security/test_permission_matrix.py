@@ -103,12 +103,22 @@ def expected(row: Row, who: Somebody) -> int:
         return _unsigned(row, who)
     if row.need.kind in {"sign-in", "person"}:
         return 412 if who.robot and row.need.kind == "person" else row.ok
-    if row.need.kind != "system" and not who.knows:
+    if _hidden(row, who):
         return 404
     return row.ok if _may(row, who) else 403
 
 
+def _hidden(row: Row, who: Somebody) -> bool:
+    """Whether they may not even know that it is there."""
+    if row.need.kind in {"project", "repository"} and not who.knows:
+        return True
+    held = who.system if row.need.kind == "system" else who.project
+    return bool(row.hidden) and row.hidden not in held
+
+
 def _may(row: Row, who: Somebody) -> bool:
+    if row.need.kind == "administrator":
+        return who.username == "root"
     held = {"repository": who.here, "project": who.project, "system": who.system}
     return row.need.permission in held[row.need.kind]
 
