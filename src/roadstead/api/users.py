@@ -65,11 +65,10 @@ class UserResp(Shape):
     admin_role_in_auth: bool = False
     creation_time: Time
     update_time: Time
-    # Ours: absent is no.
+    # Ours, absent where it is never, or no.
+    last_login_time: Time | None = None
     disabled: bool | None = None
     must_change_password: bool | None = None
-    # Ours: absent is never.
-    last_login_time: Time | None = None
 
     @classmethod
     def of(cls, account: Account) -> UserResp:
@@ -82,9 +81,9 @@ class UserResp(Shape):
             sysadmin_flag=account.admin,
             creation_time=account.created_at,
             update_time=max(account.updated_at, account.created_at),
+            last_login_time=account.last_login_at,
             disabled=account.disabled or None,
             must_change_password=account.password_state != CHOSEN or None,
-            last_login_time=account.last_login_at,
         )
 
 
