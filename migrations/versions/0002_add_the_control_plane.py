@@ -21,6 +21,7 @@ def upgrade() -> None:
     _extend_repositories()
     _extend_manifests()
     _extend_uploads()
+    _extend_schedules()
     _create_user_groups()
     _create_user_group_members()
     _create_sessions()
@@ -108,6 +109,10 @@ def _extend_uploads() -> None:
     op.add_column(
         "uploads", sa.Column("reserved", sa.BigInteger(), server_default=sa.text("0"), nullable=False)
     )
+
+
+def _extend_schedules() -> None:
+    op.add_column("schedules", sa.Column("cron", TEXT, nullable=True))
 
 
 def _create_user_groups() -> None:
@@ -490,10 +495,13 @@ def _create_audit_log() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_audit_log_at", "audit_log", ["at"])
-    op.create_index("ix_audit_log_forwarded_at", "audit_log", ["forwarded_at"])
     op.create_index("ix_audit_log_project", "audit_log", ["project_id", "id"])
     op.create_index("ix_audit_log_resource_type", "audit_log", ["resource_type", "operation", "id"])
     op.create_index("ix_audit_log_username", "audit_log", ["username", "id"])
+    waiting = sa.text("forwarded_at IS NULL")
+    op.create_index(
+        "ix_audit_log_waiting", "audit_log", ["id"], sqlite_where=waiting, postgresql_where=waiting
+    )
 
 
 def _create_configurations() -> None:
@@ -516,7 +524,7 @@ def _name_roles() -> None:
             for name in ("id", "name", "description", "permissions", "created_at", "updated_at")
         ),
     )
-    names = ("project-admin", "developer", "guest", "maintainer", "limited-guest")
+    names = ("projectAdmin", "developer", "guest", "maintainer", "limitedGuest")
     blank = {"description": "", "permissions": "", "created_at": 0, "updated_at": 0}
     op.bulk_insert(roles, [{"id": n, "name": name, **blank} for n, name in enumerate(names, start=1)])
     if op.get_bind().dialect.name == "postgresql":
