@@ -7,11 +7,13 @@ from typing import cast
 from sqlalchemy import BigInteger, ColumnElement, Table, case, func, literal_column, select
 from sqlalchemy import cast as sql_cast
 
-from roadstead.db.tables import Configuration, Project, Quota
+from roadstead.db.tables import Configuration, Project, Quota, Tag, User
 
 QUOTAS = cast("Table", Quota.__table__)
 PROJECTS = cast("Table", Project.__table__)
 CONFIGURATIONS = cast("Table", Configuration.__table__)
+TAGS = cast("Table", Tag.__table__)
+USERS = cast("Table", User.__table__)
 
 NONE = -1
 DEFAULT = -2

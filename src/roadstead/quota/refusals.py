@@ -33,5 +33,5 @@ class CountExceeded(QuotaExceeded):
 
     def __init__(self, what: str, *, limit: int, remedy: str) -> None:
         super().__init__(
-            f"the quota allows {limit} {what}, and this would be one more", remedy=remedy, limit=limit
+            f"the quota allows {limit} {what}, and this would be more", remedy=remedy, limit=limit
         )

@@ -9,6 +9,8 @@ from roadstead.db.statements import PreparedStatement
 from roadstead.db.tables import Repository
 from roadstead.errors import Conflict
 from roadstead.projects.access import PROJECTS, access_source
+from roadstead.quota.counts import check_repository
+from roadstead.quota.refusals import CountExceeded
 
 REPOSITORIES: Table = Repository.__table__  # type: ignore[assignment]  # declared as FromClause
 
@@ -33,14 +35,26 @@ def repository_id(conn: Connection, project_id: int, path: str) -> int | None:
 
 
 def ensure_repository(conn: Connection, project_id: int, path: str, *, now: int) -> int:
-    """The repository's id; made if it was not there."""
+    """The repository's id; made if it was not there, and if the quotas allow one more."""
     found = repository_id(conn, project_id, path)
     if found is None:
-        values = {"project_id": project_id, "path": path, "created_at": now}
-        found = insert_id_or_none(conn, Repository, values, keys=("project_id", "path"))
+        found = _create(conn, project_id, path, now=now)
     if found is None:
         # Somebody else made it at the same moment.
         found = repository_id(conn, project_id, path)
     if found is None:
         raise Conflict("the repository was removed just now", remedy="push again")
     return found
+
+
+def _create(conn: Connection, project_id: int, path: str, *, now: int) -> int | None:
+    """None: somebody else made it meanwhile."""
+    try:
+        check_repository(conn, project_id)
+    except CountExceeded:
+        # Whoever took the last place, while we waited, may have made this very one.
+        if repository_id(conn, project_id, path) is None:
+            raise
+        return None
+    values = {"project_id": project_id, "path": path, "created_at": now}
+    return insert_id_or_none(conn, Repository, values, keys=("project_id", "path"))

@@ -15,7 +15,7 @@ from roadstead.db.tables import Manifest
 from roadstead.errors import Conflict
 from roadstead.projects.access import PROJECTS, with_access
 from roadstead.quota.ledger import credit_manifest
-from roadstead.quota.limits import STORAGE_LIMIT, of_project
+from roadstead.quota.limits import STORAGE_LIMIT, TAGS_LIMIT, of_project
 from roadstead.registry.blobs.queries import BLOBS, LINKS, MANIFESTS, REFERENCES
 from roadstead.registry.repositories import REPOSITORIES, repository_source
 from roadstead.registry.tags.queries import TAGS
@@ -41,8 +41,10 @@ BY_DIGEST = PreparedQuery(
     )
 )
 
-# Access facts, then how many bytes the project may hold.
-PUSH_ACCESS = PreparedQuery(with_access(of_project(STORAGE_LIMIT, PROJECTS.c.id)))
+# Access facts, then how many bytes the project may hold, and how many tags each of its repositories.
+PUSH_ACCESS = PreparedQuery(
+    with_access(of_project(STORAGE_LIMIT, PROJECTS.c.id), of_project(TAGS_LIMIT, PROJECTS.c.id))
+)
 
 _ID = PreparedStatement(
     select(MANIFESTS.c.id).where(

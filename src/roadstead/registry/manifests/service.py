@@ -70,6 +70,8 @@ class Admission:
 
     project_id: int
     hold: Hold | None = None
+    # Whether there is a limit on the tags of a repository there, as far as was known then.
+    counts_tags: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,16 +184,17 @@ class Manifests:
         """Raise unless the caller may push there, and a manifest of that size fits: asked before a byte is read."""
         row = await self._database.first(queries.PUSH_ACCESS, self._projects.parameters(principal, name))
         assert row is not None  # noqa: S101 - the query starts from a constant row
-        facts, limit = AccessFacts.of(row), row[WIDTH]
+        facts, (limit, tags) = AccessFacts.of(row), row[WIDTH:]
         if facts.project_id is None:
             yield Admission(await self._projects.require(principal, name, Action.PUSH))
             return
         self._projects.authorize(facts, principal, name, Action.PUSH)
+        admitted = Admission(facts.project_id, counts_tags=tags is None or tags >= 0)
         if size is None or limit is None or limit < 0:
-            yield Admission(facts.project_id)
+            yield admitted
             return
         async with self._reservations.hold(facts.project_id, size) as hold:
-            yield Admission(facts.project_id, hold)
+            yield replace(admitted, hold=hold)
 
     async def push(
         self,
@@ -242,13 +245,12 @@ class Manifests:
 
     async def _keep(self, admitted: Admission, path: str, push: _Push) -> None:
         if admitted.hold is None:
-            await self._reservations.charging(
-                admitted.project_id, self._push, admitted.project_id, path, push
-            )
+            await self._reservations.charging(admitted.project_id, self._push, admitted, path, push)
         else:
-            await self._database.write(self._push, admitted.hold, admitted.project_id, path, push)
+            await self._database.write(self._push, admitted.hold, admitted, path, push)
 
-    def _push(self, conn: Connection, hold: Hold | None, project_id: int, path: str, push: _Push) -> None:
+    def _push(self, conn: Connection, hold: Hold | None, admitted: Admission, path: str, push: _Push) -> None:
+        project_id = admitted.project_id
         now = self._clock()
         repository = ensure_repository(conn, project_id, path, now=now)
         attempt = Attempt(
@@ -280,7 +282,16 @@ class Manifests:
             # In a registry that takes sparse manifests, blobs may have come after them.
             hold_blobs(conn, sorted(queries.complete_references(conn, manifest, blobs)))
         bill.settle()
-        put_tags(conn, repository, push.tags, manifest, digest=row.digest, username=push.pusher, now=now)
+        put_tags(
+            conn,
+            repository,
+            push.tags,
+            manifest,
+            digest=row.digest,
+            username=push.pusher,
+            now=now,
+            counted=admitted.counts_tags,
+        )
         record(
             conn,
             PUSHED,

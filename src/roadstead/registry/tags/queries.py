@@ -30,6 +30,7 @@ from roadstead.db.insert import upsert
 from roadstead.db.statements import PreparedStatement
 from roadstead.db.tables import Manifest, Tag, TagChange
 from roadstead.projects.access import with_access
+from roadstead.quota.counts import check_tags
 from roadstead.registry.repositories import REPOSITORIES, repository_source
 
 TAGS: Table = Tag.__table__  # type: ignore[assignment]  # declared as FromClause
@@ -112,13 +113,19 @@ def put_tags(
     username: str,
     now: int,
     deed: str | None = None,
+    counted: bool = True,
 ) -> None:
     """Point each tag at the manifest of that digest, whatever it pointed at before, and remember who did.
+
+    Raises `CountExceeded` where the quota allows no more tags; not `counted`, the caller knows of no limit.
 
     In order, so that two pushes never deadlock.  `deed` is what the history calls it, where that is neither
     making nor moving.
     """
-    for name in sorted(names):
+    names = sorted(names)
+    if counted:
+        check_tags(conn, repository_id, names)
+    for name in names:
         change = {"repository_id": repository_id, "name": name, "manifest_id": manifest, "deed": deed}
         _RECORD_PUT.run(conn, {**change, "digest": digest, "username": username, "at": now})
         values = {
