@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from roadstead.api import watching
-from roadstead.api.services import Asked
+from roadstead.api.cookies import signed_in_by_cookie
+from roadstead.api.services import Asked, Services
 from roadstead.errors import Unauthenticated
 from roadstead.identity.authentication import PasswordHandedOver
 from roadstead.identity.credentials import authorization_header
@@ -37,12 +38,7 @@ async def _caller(request: Request, services: Asked) -> Principal:
         await watching.check_mode(request, services)
         return operator
     address = request.client.host if request.client else ""
-    known = await services.authenticator.authenticate(
-        authorization_header(request.scope["headers"]),
-        client=address,
-        door=API,
-        request_id=request.scope.get("roadstead.request_id", ""),
-    )
+    known = await _known(request, services, address)
     # For whoever finds out that this answer was overtaken.
     request.state.known = known
     if known.scopes is not None:
@@ -55,6 +51,18 @@ async def _caller(request: Request, services: Asked) -> Principal:
         raise PasswordHandedOver(caller)
     await watching.check_mode(request, services)
     return caller
+
+
+async def _known(request: Request, services: Services, address: str) -> Principal:
+    """By the header, if there is one; then a cookie counts for nothing.  Else by the session's cookie."""
+    header = authorization_header(request.scope["headers"])
+    if header is None:
+        known = await signed_in_by_cookie(request, services.sessions, services.settings)
+        if known is not None:
+            return known
+    return await services.authenticator.authenticate(
+        header, client=address, door=API, request_id=request.scope.get("roadstead.request_id", "")
+    )
 
 
 # A handler's parameter: `caller: Caller`.

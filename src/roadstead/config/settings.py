@@ -111,6 +111,10 @@ class RegistrySettings(Section):
     max_uploads_per_user: Count = 1000
     # What a manifest names must exist: "all" of it, "blobs" but not an index's children, or "none" of it.
     validate_references: Literal["all", "blobs", "none"] = "all"
+    # How long a deleted tag can be restored, in seconds.
+    tag_restore_grace: Seconds = 24 * 3600.0
+    # How long what happened to tags is remembered, in seconds.
+    tag_history_kept: Seconds = 90 * 24 * 3600.0
     # Allow manifests, tags and blobs to be deleted.
     delete_enabled: bool = True
     # Largest page of tags, repositories or referrers.
@@ -138,6 +142,9 @@ class AuthSettings(Section):
     max_failures: Annotated[int, Field(ge=1)] = 10
     # How long wrong passwords are counted, in seconds.
     failure_window: Seconds = 300.0
+    # How long somebody stays signed in with a browser at most, in seconds. How long without a request is
+    # session_timeout of the configurations.
+    session_lifetime: Annotated[int, Field(ge=60, le=_YEAR)] = 12 * 3600
     # Let anyone pull from public projects without signing in.
     anonymous_pull: bool = True
 

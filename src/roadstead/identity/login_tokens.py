@@ -31,7 +31,7 @@ SEEN_EVERY = 60_000
 USERS: Table = User.__table__  # type: ignore[assignment]  # declared as FromClause
 SESSIONS: Table = Session.__table__  # type: ignore[assignment]  # declared as FromClause
 
-_GOOD = (
+GOOD = (
     (SESSIONS.c.user_id == USERS.c.id)
     & (SESSIONS.c.epoch == USERS.c.credential_epoch)
     & ~USERS.c.disabled
@@ -44,7 +44,7 @@ HOLDER = PreparedQuery(
         SESSIONS.c.id == bindparam("id"),
         SESSIONS.c.kind == KIND,
         USERS.c.username == bindparam("username"),
-        _GOOD,
+        GOOD,
     )
 )
 _SEEN = PreparedStatement(

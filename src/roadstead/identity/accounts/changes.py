@@ -18,6 +18,14 @@ from roadstead.identity import queries
 from roadstead.identity.login_tokens import SESSIONS
 from roadstead.identity.queries import Account
 
+CREATED = "user.created"
+UPDATED = "user.updated"
+PASSWORD_CHANGED = "user.password_changed"  # noqa: S105 - an event's name
+ADMIN_CHANGED = "user.admin_changed"
+DISABLED = "user.disabled"
+ENABLED = "user.enabled"
+DELETED = "user.deleted"
+
 
 class UserUnknown(NotFound):
     """There is no such user."""
@@ -77,7 +85,8 @@ def create(conn: Connection, actor: Actor, new: NewAccount, now: int) -> Account
         raise UserExists(
             f"there is a user {new.username} already", remedy="choose another name", username=new.username
         )
-    _tell(conn, actor, "user.created", account, now, admin=new.admin)
+    record(conn, CREATED, project_id=None, now=now, **_about(account), admin=new.admin)
+    _audit(conn, actor, "create", account, now, admin=new.admin)
     return account
 
 
@@ -93,7 +102,8 @@ def update_profile(conn: Connection, actor: Actor, user_id: int, profile: Profil
         comment=profile.comment,
         now=now,
     )
-    _tell(conn, actor, "user.updated", account, now, changed="profile")
+    record(conn, UPDATED, project_id=None, now=now, **_about(account), changed="profile")
+    _audit(conn, actor, "update", account, now, changed="profile")
 
 
 def set_password(
@@ -105,7 +115,8 @@ def set_password(
         raise Conflict("the account changed just now", remedy="look again, and repeat")
     queries.replace_password(conn, live.id, encoded, state=state)
     _end_sessions(conn, live.id)
-    _tell(conn, actor, "user.password_changed", live, now, changed="password")
+    record(conn, PASSWORD_CHANGED, project_id=None, now=now, **_about(live), changed="password")
+    _audit(conn, actor, "update", live, now, changed="password")
 
 
 def set_admin(conn: Connection, actor: Actor, user_id: int, admin: bool, now: int) -> None:
@@ -113,7 +124,8 @@ def set_admin(conn: Connection, actor: Actor, user_id: int, admin: bool, now: in
     account = person(conn, user_id)
     _check_power_stays(conn, account, keeps_power=admin)
     if queries.set_admin(conn, user_id, admin):
-        _tell(conn, actor, "user.admin_changed", account, now, admin=admin)
+        record(conn, ADMIN_CHANGED, project_id=None, now=now, **_about(account), admin=admin)
+        _audit(conn, actor, "update", account, now, admin=admin)
 
 
 def set_disabled(conn: Connection, actor: Actor, user_id: int, disabled: bool, now: int) -> None:
@@ -122,8 +134,11 @@ def set_disabled(conn: Connection, actor: Actor, user_id: int, disabled: bool, n
     _check_power_stays(conn, account, keeps_power=not disabled)
     if queries.set_disabled(conn, user_id, disabled):
         _end_sessions(conn, user_id)
-        kind = "user.disabled" if disabled else "user.enabled"
-        _tell(conn, actor, kind, account, now, disabled=disabled)
+        if disabled:
+            record(conn, DISABLED, project_id=None, now=now, **_about(account))
+        else:
+            record(conn, ENABLED, project_id=None, now=now, **_about(account))
+        _audit(conn, actor, "update", account, now, disabled=disabled)
 
 
 def remove(conn: Connection, actor: Actor, user_id: int, now: int) -> None:
@@ -131,7 +146,8 @@ def remove(conn: Connection, actor: Actor, user_id: int, now: int) -> None:
     account = person(conn, user_id)
     _check_power_stays(conn, account, keeps_power=False)
     queries.remove_account(conn, user_id)
-    _tell(conn, actor, "user.deleted", account, now)
+    record(conn, DELETED, project_id=None, now=now, **_about(account))
+    _audit(conn, actor, "delete", account, now)
 
 
 def _check_power_stays(conn: Connection, account: Account, *, keeps_power: bool) -> None:
@@ -154,8 +170,11 @@ def _end_sessions(conn: Connection, user_id: int) -> None:
     conn.execute(delete(SESSIONS).where(SESSIONS.c.user_id == user_id))
 
 
-def _tell(conn: Connection, actor: Actor, kind: str, account: Account, now: int, **facts: JsonValue) -> None:
-    """`kind` is the event's; the audit's word for it is more general."""
-    operation = {"user.created": "create", "user.deleted": "delete"}.get(kind, "update")
-    record(conn, kind, project_id=None, now=now, user_id=account.id, username=account.username, **facts)
+def _about(account: Account) -> dict[str, JsonValue]:
+    return {"user_id": account.id, "username": account.username}
+
+
+def _audit(
+    conn: Connection, actor: Actor, operation: str, account: Account, now: int, **facts: JsonValue
+) -> None:
     record_audit(conn, actor, operation, "user", account.username, now=now, payload=facts or None)
