@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,10 @@ import structlog
 from sqlalchemy import Connection
 
 from roadstead.api.services import Services
+from roadstead.audit.forwarding import FORWARD, AuditForwarder
 from roadstead.audit.notes import AuditNotes
+from roadstead.audit.purge import PURGE, PurgeAuditLog
+from roadstead.clients.outgoing import Outgoing
 from roadstead.config.settings import Settings
 from roadstead.db import migrations
 from roadstead.db.database import Database
@@ -29,12 +32,16 @@ from roadstead.events.dispatch import Dispatcher, Listener
 from roadstead.events.jobs import FORGET, ForgetHistory
 from roadstead.identity.accounts.service import Accounts
 from roadstead.identity.authentication import Authenticator
+from roadstead.identity.federation.exchange import Exchange
+from roadstead.identity.federation.issuers import IssuerKeys
+from roadstead.identity.jobs import SWEEP, SweepIdentity
 from roadstead.identity.keys import KeyRing, upload_secret
 from roadstead.identity.passwords import PasswordHasher, generate_password, hash_password
 from roadstead.identity.principals import OPERATOR
 from roadstead.identity.queries import accounts_page
 from roadstead.identity.rules import MIN_PASSWORD_CHARACTERS, PasswordUnfit, check_new_password
 from roadstead.identity.service import UserExists, Users, create_account
+from roadstead.identity.sessions.service import Sessions
 from roadstead.identity.tokens import TokenIssuer
 from roadstead.immutability.gate import ImmutableTags
 from roadstead.immutability.service import ImmutableRules
@@ -42,6 +49,7 @@ from roadstead.jobs.runner import JobHandler, JobRunner
 from roadstead.jobs.schedules import Every
 from roadstead.projects.allowlists import Allowlists
 from roadstead.projects.audit_logs import AuditLogs
+from roadstead.projects.audit_purges import AuditPurges
 from roadstead.projects.authority import Authority
 from roadstead.projects.configuration_admin import ConfigurationAdmin
 from roadstead.projects.configurations import Configurations
@@ -52,16 +60,29 @@ from roadstead.projects.labels.service import Labels
 from roadstead.projects.members.roles import Roles
 from roadstead.projects.members.service import Members
 from roadstead.projects.network_rules import NetworkRules, NetworksCheck
+from roadstead.projects.robots.issuers import TrustedIssuers
 from roadstead.projects.robots.service import Robots
+from roadstead.projects.robots.trusts import Trusts
 from roadstead.projects.service import Projects
+from roadstead.quota.counts import check_networks, check_project, check_visibility
+from roadstead.quota.jobs import FOLD, FoldQuotas
 from roadstead.quota.reservations import Reservations
+from roadstead.quota.service import Quotas
+from roadstead.registry.artifacts.additions import Additions
+from roadstead.registry.artifacts.copying import ArtifactCopies
+from roadstead.registry.artifacts.describing import DescribePushed, Describer
+from roadstead.registry.artifacts.service import Artifacts
 from roadstead.registry.blobs.service import Blobs
 from roadstead.registry.catalog.service import Catalog
+from roadstead.registry.directory.changes import RepositoryChanges
+from roadstead.registry.directory.service import RepositoryDirectory
 from roadstead.registry.gates import DeletionSwitch, Gate
 from roadstead.registry.manifests.listeners import PullStatistics
 from roadstead.registry.manifests.pulls import PullCounter
 from roadstead.registry.manifests.service import Manifests
 from roadstead.registry.referrers.service import Referrers
+from roadstead.registry.tags.editing import TagEditor
+from roadstead.registry.tags.jobs import FORGET_TAGS, ForgetTagHistory
 from roadstead.registry.tags.service import Tags
 from roadstead.registry.uploads.jobs import EXPIRE, ExpireUploads
 from roadstead.registry.uploads.service import Uploads
@@ -106,6 +127,7 @@ class Roadstead:
     users: Users
     authenticator: Authenticator
     issuer: TokenIssuer
+    exchange: Exchange
     projects: Projects
     blobs: Blobs
     uploads: Uploads
@@ -116,6 +138,7 @@ class Roadstead:
     pulls: PullCounter
     configurations: Configurations
     notes: AuditNotes
+    forwarder: AuditForwarder
     runner: JobRunner
     dispatcher: Dispatcher
     # What the admin API asks.
@@ -126,7 +149,7 @@ class Roadstead:
         """The loops that run beside the requests; with `jobs`, the queue's too."""
         loops = [self.pulls.run(), self.notes.run()]
         if jobs:
-            loops += [self.runner.run(), self.dispatcher.run()]
+            loops += [self.runner.run(), self.dispatcher.run(), self.forwarder.run()]
         tasks = [asyncio.create_task(loop) for loop in loops]
         try:
             yield
@@ -149,34 +172,54 @@ def gates(settings: Settings) -> Sequence[Gate]:
 
 def project_checks() -> Sequence[ProjectCheck]:
     """Who may refuse a new project, in the order in which they are asked."""
-    return []
+    return [check_project]
 
 
 def visibility_checks() -> Sequence[VisibilityCheck]:
     """Who may refuse that a project becomes public or private, in the order in which they are asked."""
-    return []
+    return [check_visibility]
 
 
 def networks_checks() -> Sequence[NetworksCheck]:
     """Who may refuse a project's new network rules, in the order in which they are asked."""
-    return []
+    return [check_networks]
 
 
-def listeners(database: Database) -> Sequence[Listener]:
+def listeners(database: Database, describer: Describer) -> Sequence[Listener]:
     """Who reacts to what happened."""
-    return [PullStatistics(database)]
+    return [PullStatistics(database), DescribePushed(database, describer)]
 
 
-def handlers(database: Database, uploads: Uploads, dispatcher: Dispatcher) -> Mapping[str, JobHandler]:
+def handlers(
+    database: Database,
+    uploads: Uploads,
+    dispatcher: Dispatcher,
+    *,
+    forwarder: AuditForwarder,
+    sessions: Sessions,
+    tag_history: ForgetTagHistory,
+) -> Mapping[str, JobHandler]:
     """Who does which kind of job."""
-    return {**dispatcher.handlers, EXPIRE: ExpireUploads(uploads), FORGET: ForgetHistory(database)}
+    return {
+        **dispatcher.handlers,
+        EXPIRE: ExpireUploads(uploads),
+        FORGET: ForgetHistory(database),
+        FOLD: FoldQuotas(database),
+        FORGET_TAGS: tag_history,
+        FORWARD: forwarder,
+        SWEEP: SweepIdentity(sessions),
+        PURGE: PurgeAuditLog(database, forwarder.ships),
+    }
 
 
 def schedules() -> Sequence[Every]:
     """What the clock puts into the queue."""
     return [
         Every("expire-uploads", EXPIRE, seconds=900),
+        Every("fold-quotas", FOLD, seconds=30),
         Every("forget-history", FORGET, seconds=6 * 3600),
+        Every("forget-tag-history", FORGET_TAGS, seconds=6 * 3600),
+        Every("sweep-identity", SWEEP, seconds=900),
     ]
 
 
@@ -197,6 +240,12 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
         )
         configurations = Configurations(database, settings)
         notes = AuditNotes(database)
+        forwarder = AuditForwarder(
+            database,
+            configurations.audit_destinations,
+            lambda: configurations.flag("skip_audit_log_database"),
+            ca=settings.audit.forward_ca,
+        )
         projects = Projects(
             database,
             settings.registry,
@@ -218,8 +267,30 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
         )
         authenticator = Authenticator(database, issuer, hasher, settings.auth, notes=notes)
         stack.push_async_callback(authenticator.close)
-        dispatcher = Dispatcher(database, listeners(database))
+        describer = Describer(database, store)
+        dispatcher = Dispatcher(database, listeners(database, describer))
         authority = Authority(database, projects)
+        sessions = Sessions(
+            database,
+            authority,
+            idle=lambda: _seconds(configurations.number("session_timeout")),
+            lifetime=settings.auth.session_lifetime,
+        )
+        robots = Robots(database, authority, hasher)
+        outgoing = Outgoing(settings.outgoing)
+        stack.push_async_callback(outgoing.close)
+        manifests = Manifests(
+            database,
+            projects,
+            asked,
+            pulls,
+            reservations=reservations,
+            validation=settings.registry.validate_references,
+        )
+        repositories = RepositoryDirectory(
+            database, store, projects, authority, RepositoryChanges(asked), reservations=reservations
+        )
+        tag_history = ForgetTagHistory(database, kept=settings.registry.tag_history_kept)
         yield Roadstead(
             settings=settings,
             database=database,
@@ -227,26 +298,33 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
             users=offline.users,
             authenticator=authenticator,
             issuer=issuer,
+            exchange=Exchange(
+                database,
+                IssuerKeys(outgoing),
+                lifetime=settings.auth.federated_token_lifetime,
+                notes=notes,
+            ),
             projects=projects,
             blobs=Blobs(database, store, projects, asked, reservations=reservations),
             uploads=uploads,
-            manifests=Manifests(
-                database,
-                projects,
-                asked,
-                pulls,
-                reservations=reservations,
-                validation=settings.registry.validate_references,
-            ),
+            manifests=manifests,
             tags=Tags(database, projects),
             referrers=Referrers(database, projects),
             catalog=Catalog(database, projects),
             pulls=pulls,
             configurations=configurations,
             notes=notes,
+            forwarder=forwarder,
             runner=JobRunner(
                 database,
-                handlers(database, uploads, dispatcher),
+                handlers(
+                    database,
+                    uploads,
+                    dispatcher,
+                    forwarder=forwarder,
+                    sessions=sessions,
+                    tag_history=tag_history,
+                ),
                 owner=f"{socket.gethostname()}:{os.getpid()}",
                 concurrency=settings.jobs.concurrency,
                 lease=settings.jobs.lease,
@@ -274,14 +352,35 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
                     authority,
                     self_registration=lambda: configurations.flag("self_registration"),
                 ),
+                sessions=sessions,
                 configurations=configurations,
                 configuration_admin=ConfigurationAdmin(authority, configurations),
                 notes=notes,
                 audit_logs=AuditLogs(database, authority),
+                audit_purges=AuditPurges(database, authority),
                 immutable_rules=ImmutableRules(database, authority),
-                robots=Robots(database, authority, hasher),
+                quotas=Quotas(database, authority),
+                repositories=repositories,
+                artifacts=Artifacts(database, repositories, manifests, describer, ImmutableTags()),
+                additions=Additions(database, store, repositories),
+                copies=ArtifactCopies(database, projects, authority, asked, reservations=reservations),
+                tags=TagEditor(
+                    database,
+                    repositories,
+                    manifests,
+                    asked,
+                    ImmutableTags(),
+                    grace=settings.registry.tag_restore_grace,
+                ),
+                robots=robots,
+                issuers=TrustedIssuers(database, authority),
+                trusts=Trusts(database, robots),
             ),
         )
+
+
+async def _seconds(minutes: Awaitable[int]) -> float:
+    return 60.0 * await minutes
 
 
 @asynccontextmanager

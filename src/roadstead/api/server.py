@@ -11,20 +11,29 @@ from fastapi.routing import APIRoute
 from roadstead import errors
 from roadstead.api import (
     allowlists,
+    artifacts,
     audit,
     configurations,
     immutable,
+    issuers,
     labels,
     members,
     metadata,
     networks,
     permissions,
     projects,
+    purge,
+    quotas,
+    repositories,
     robots,
     roles,
+    search,
+    sessions,
     system,
+    tags,
     users,
 )
+from roadstead.api.cookies import telling_token
 from roadstead.api.dialect import REFUSALS, refusal, speak_harbor
 from roadstead.api.services import Services
 from roadstead.registry.calls import Message, Receive, Scope, Send
@@ -37,10 +46,16 @@ MAX_BODY = 1024 * 1024
 def routers() -> Sequence[APIRouter]:
     """One for each of Harbor's tags."""
     return [
+        search.router,
+        repositories.router,
+        artifacts.router,
+        tags.router,
         immutable.router,
         configurations.router,
         audit.router,
         audit.of_projects,
+        purge.router,
+        issuers.router,
         permissions.router,
         robots.router,
         system.router,
@@ -51,6 +66,8 @@ def routers() -> Sequence[APIRouter]:
         roles.router,
         labels.router,
         networks.router,
+        quotas.router,
+        sessions.router,
         users.router,
     ]
 
@@ -102,7 +119,7 @@ class ApiServer:
             message, body = {"type": "http.request", "body": body, "more_body": False}, None
             return message
 
-        await self.web(scope, replay, send)
+        await self.web(scope, replay, telling_token(scope, send))
 
 
 def routed_path(raw: bytes) -> str:

@@ -13,9 +13,11 @@ from roadstead.db.database import Database
 from roadstead.identity.accounts.service import Accounts
 from roadstead.identity.authentication import Authenticator
 from roadstead.identity.service import Users
+from roadstead.identity.sessions.service import Sessions
 from roadstead.immutability.service import ImmutableRules
 from roadstead.projects.allowlists import Allowlists
 from roadstead.projects.audit_logs import AuditLogs
+from roadstead.projects.audit_purges import AuditPurges
 from roadstead.projects.authority import Authority
 from roadstead.projects.configuration_admin import ConfigurationAdmin
 from roadstead.projects.configurations import Configurations
@@ -24,8 +26,16 @@ from roadstead.projects.labels.service import Labels
 from roadstead.projects.members.roles import Roles
 from roadstead.projects.members.service import Members
 from roadstead.projects.network_rules import NetworkRules
+from roadstead.projects.robots.issuers import TrustedIssuers
 from roadstead.projects.robots.service import Robots
+from roadstead.projects.robots.trusts import Trusts
 from roadstead.projects.service import Projects
+from roadstead.quota.service import Quotas
+from roadstead.registry.artifacts.additions import Additions
+from roadstead.registry.artifacts.copying import ArtifactCopies
+from roadstead.registry.artifacts.service import Artifacts
+from roadstead.registry.directory.service import RepositoryDirectory
+from roadstead.registry.tags.editing import TagEditor
 from roadstead.storage.protocol import BlobStore
 
 
@@ -45,12 +55,22 @@ class Services:
     network_rules: NetworkRules
     users: Users
     accounts: Accounts
+    sessions: Sessions
     configurations: Configurations
     configuration_admin: ConfigurationAdmin
     notes: AuditNotes
     audit_logs: AuditLogs
+    audit_purges: AuditPurges
     robots: Robots
+    issuers: TrustedIssuers
+    trusts: Trusts
     immutable_rules: ImmutableRules
+    quotas: Quotas
+    repositories: RepositoryDirectory
+    artifacts: Artifacts
+    additions: Additions
+    copies: ArtifactCopies
+    tags: TagEditor
 
 
 def _services(request: Request) -> Services:

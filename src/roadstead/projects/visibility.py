@@ -60,6 +60,13 @@ PULLS_ALL = or_(
 )
 # They may pull from some repository of the project, at least.
 PULLS_SOME = or_(_IS_ADMIN, PROJECTS.c.public == true(), granted(_holds(PULL, PUSH)))
+# They see every repository of the project in lists; some of them, at least.
+LISTS_ALL = or_(
+    _IS_ADMIN,
+    PROJECTS.c.public == true(),
+    granted(_holds("repository:list"), GRANTS.c.repositories == ""),
+)
+LISTS_SOME = or_(_IS_ADMIN, PROJECTS.c.public == true(), granted(_holds("repository:list")))
 
 
 _RULES = PreparedQuery(select(PROJECTS.c.network_rules).distinct().where(PROJECTS.c.network_rules != ""))

@@ -1,0 +1,1 @@
+"""Repositories as people administer them: lists, descriptions, deletion, transfer to another project."""
