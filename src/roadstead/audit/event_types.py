@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # Harbor's own, in its order: its clients show them so.
-_OF_HARBOR = (
+OF_HARBOR = (
     "create_artifact",
     "delete_artifact",
     "pull_artifact",
@@ -74,4 +74,4 @@ _OURS = (
     "update_user-group",
     "delete_repository",
 )
-EVENT_TYPES = (*_OF_HARBOR, *sorted(set(_OURS) - set(_OF_HARBOR)))
+EVENT_TYPES = (*OF_HARBOR, *sorted(set(_OURS) - set(OF_HARBOR)))

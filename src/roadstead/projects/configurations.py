@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from sqlalchemy import Connection, Table, bindparam, select
@@ -73,7 +73,7 @@ class Configurations:
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self.keys: Mapping[str, Key] = catalogue(settings)
-        self._forwards_anyway = bool(settings.audit.forward)
+        self._forward = settings.audit.forward
         self._database = database
         self._clock = clock
         self._ticks = ticks
@@ -92,6 +92,11 @@ class Configurations:
 
     async def text(self, key: str) -> str:
         return cast("str", await self.value(key))
+
+    async def audit_destinations(self) -> Sequence[str]:
+        """Where audit entries go beside the database: what the configuration file says, and what is set here."""
+        set_here = await self.text("audit_log_forward_endpoint")
+        return [address for address in (self._forward, set_here) if address]
 
     async def check_writable(self) -> None:
         """Raises `ReadOnly` while an administrator has set it."""
@@ -135,7 +140,7 @@ class Configurations:
             row = {"key": name, "value": json.dumps(value), "updated_at": now}
             upsert(conn, Configuration, row, keys=["key"], update=["value", "updated_at"])
         skipped = bool(self.value_in(conn, "skip_audit_log_database"))
-        if skipped and not (self._forwards_anyway or self.value_in(conn, "audit_log_forward_endpoint")):
+        if skipped and not (self._forward or self.value_in(conn, "audit_log_forward_endpoint")):
             raise ForwardingNeeded
         if not changed:
             return

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Index
+from sqlalchemy import JSON, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from roadstead.db.tables.base import Base, Count, Id, Instant, Name, OptionalInstant, RowId
+
+_WAITING = text("forwarded_at IS NULL")
 
 
 class AuditEntry(Base):
@@ -16,6 +18,7 @@ class AuditEntry(Base):
         Index("ix_audit_log_project", "project_id", "id"),
         Index("ix_audit_log_username", "username", "id"),
         Index("ix_audit_log_resource_type", "resource_type", "operation", "id"),
+        Index("ix_audit_log_waiting", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
         {"sqlite_autoincrement": True},
     )
 
@@ -41,4 +44,5 @@ class AuditEntry(Base):
     payload: Mapped[dict[str, object] | None] = mapped_column(JSON)
     # How often, where the same was told many times.
     count: Mapped[Count]
-    forwarded_at: Mapped[OptionalInstant] = mapped_column(index=True)
+    # When it was shipped elsewhere, too.
+    forwarded_at: Mapped[OptionalInstant]

@@ -77,3 +77,6 @@ class Schedule(Base):
     payload: Mapped[dict[str, object]] = mapped_column(JSON)
     every_seconds: Mapped[int]
     next_at: Mapped[Instant] = mapped_column(index=True)
+    # Six fields, of which the first is seconds, in UTC: then it says when, and `every_seconds` is only for a node of
+    # the release before, which does not know of it.
+    cron: Mapped[OptionalName]
