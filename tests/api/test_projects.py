@@ -167,6 +167,8 @@ async def test_a_list_is_filtered(registry: Registry) -> None:
     assert await names(registry.root, "owner=alice") == ["a", "pub"]
     assert await names(registry.root, "q=name=~b&sort=-name") == ["pub", "library", "b"]
     assert await names(registry.root, "name=%25") == []
+    await registry.bob.push_image("b/app", "1")
+    assert await names(registry.root, "sort=-repo_count&q=repo_count=[1~]") == ["b"]
 
 
 async def test_a_list_comes_in_pages(registry: Registry) -> None:
@@ -243,6 +245,8 @@ async def test_a_summary_counts(registry: Registry) -> None:
     assert answer.status == 200
     assert (answer.json["repo_count"], answer.json["project_admin_count"]) == (1, 1)
     assert "guest_count" not in answer.json
+    assert answer.json["quota"]["hard"]["storage"] == -1
+    assert answer.json["quota"]["used"]["storage"] > 0
     stranger = await registry.mallory.get(f"{API}/projects/pub/summary")
     assert "project_admin_count" not in stranger.json
     assert "quota" not in stranger.json

@@ -226,6 +226,7 @@ async def getProjectSummary(  # noqa: N802 - Harbor's operation names
     """How many repositories and members it has, and how much of its limit is used."""
     found = await services.directory.summary(caller, project)
     members = found.members or {}
+    quota = await services.quotas.of_project(found.id) if found.shows_quota else None
     return SummaryAnswer(
         repo_count=found.repo_count,
         project_admin_count=members.get(Role.PROJECT_ADMIN),
@@ -233,6 +234,7 @@ async def getProjectSummary(  # noqa: N802 - Harbor's operation names
         developer_count=members.get(Role.DEVELOPER),
         guest_count=members.get(Role.GUEST),
         limited_guest_count=members.get(Role.LIMITED_GUEST),
+        quota=None if quota is None else QuotaPart(hard=dict(quota.hard), used=dict(quota.used)),
     )
 
 

@@ -61,6 +61,7 @@ FIELDS: Fields = {
     "public": Field(PROJECTS.c.public, "flag"),
     "creation_time": Field(PROJECTS.c.created_at, "time"),
     "update_time": Field(PROJECTS.c.updated_at, "time"),
+    "repo_count": Field(_REPOSITORY_COUNT, "number"),
 }
 
 
