@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PREFIX = "/api/v2.0"
 _PAGE = 100
 FIRST_REFUSAL = 400
+_NOT_SIGNED_IN = 401
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +146,9 @@ def _document(answer: Answer) -> object:
 
 
 def _remedy(status: int, *, remote: bool) -> str:
-    unauthorized = 401
-    return "sign in: roadstead login SERVER" if remote and status == unauthorized else ""
+    if remote and status == _NOT_SIGNED_IN:
+        return "check the name and the password; sign in with: roadstead login SERVER"
+    return ""
 
 
 # ── options ─────────────────────────────────────────────────────────────────────────────────────────────

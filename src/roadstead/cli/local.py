@@ -60,7 +60,7 @@ def _scope(method: str, target: str, headers: Mapping[str, str]) -> Scope:
     path, _, query = target.partition("?")
     return {
         "type": "http",
-        "asgi": {"version": "3.0"},
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
         "method": method,
         "scheme": "http",
@@ -80,8 +80,15 @@ async def _ask(api: ApiServer, scope: Scope, body: bytes, sink: Sink | None) -> 
     headers: dict[str, str] = {}
     read = bytearray()
 
+    asked = iter([{"type": "http.request", "body": body, "more_body": False}])
+    gone = asyncio.Event()
+
     async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
+        for message in asked:
+            return message
+        # Whoever waits for us to go away waits until the answer is complete.
+        await gone.wait()
+        return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
         nonlocal status

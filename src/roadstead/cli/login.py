@@ -5,19 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from roadstead.cli.administration import ask_password
+from roadstead.cli.administration import Administration, ask_password
 from roadstead.cli.commands import command
-from roadstead.cli.refusals import Refused, RefusedEntry
+from roadstead.cli.refusals import Refused
 from roadstead.cli.terminal import may_ask, say
 
-if TYPE_CHECKING:
-    from roadstead.cli.remote import Remote
-
-_OK = 200
+_ROBOT = 412
 
 
 @command(
@@ -59,16 +55,22 @@ def login(server: str, username: str | None, password_stdin: bool, ca_file: Path
         password = os.environ.get("ROADSTEAD_PASSWORD") or ask_password(username)
     found = Login(username, password)
     with Remote(address, found, ca_file=ca_file) as remote:
-        _prove(remote, username)
+        _prove(Administration(remote, (address, found)))
     save_login(address, found)
     say(f"Signed in to {address} as {username}. Kept in {logins_path()}")
 
 
-def _prove(remote: Remote, username: str) -> None:
-    """Raise unless the server takes the name and the password: `/v2/` does so for people and for robots."""
-    if remote.send("GET", "/v2/", {}, b"").status != _OK:
-        entry = RefusedEntry("UNAUTHORIZED", f"the server does not take this password for {username}", {})
-        raise Refused(401, [entry], "check the name and the password; a locked account opens by itself later")
+def _prove(admin: Administration) -> None:
+    """Raise unless the server takes the name and the password."""
+    try:
+        found = admin.get("/users/current").json
+    except Refused as refusal:
+        # A robot is no user.
+        if refusal.status != _ROBOT:
+            raise
+        return
+    if found.get("must_change_password"):
+        say("The password is good for choosing another only: roadstead user change-password --server URL")
 
 
 @command(

@@ -16,6 +16,7 @@ from roadstead.cli.terminal import say
 _COLUMNS = ("entity_name", "entity_type", "role_name", "repositories")
 # As people write them; Harbor's numbers.
 _BUILT_IN = {"project-admin": 1, "maintainer": 4, "developer": 2, "guest": 3, "limited-guest": 5}
+_WHICH = "Which role, when there are several, by its pattern; '' is the one without."
 _ROLE_HELP = "project-admin, maintainer, developer, guest, limited-guest, or a role of your own."
 
 
@@ -93,10 +94,13 @@ def list_members(admin: Administration, project: str, out: Printer) -> None:
 @click.argument("name")
 @click.option("--group", is_flag=True, help="NAME is a group's.")
 @click.option("--role", required=True, metavar="ROLE", help=_ROLE_HELP)
+@click.option("--repositories", metavar="PATTERN", help=_WHICH)
 @administered
-def set_role(admin: Administration, project: str, name: str, group: bool, role: str) -> None:
+def set_role(
+    admin: Administration, *, project: str, name: str, group: bool, role: str, repositories: str | None
+) -> None:
     """Give a member another role, with the next request on."""
-    found = _member_id(admin, project, name, group=group)
+    found = _member_id(admin, project, name, group=group, repositories=repositories)
     admin.put(path("projects", project, "members", found), {"role_id": role_id(admin, role)})
     say(f"{name} is {role} in {project} from now on.")
 
@@ -111,11 +115,13 @@ def set_role(admin: Administration, project: str, name: str, group: bool, role: 
 @click.argument("project")
 @click.argument("name")
 @click.option("--group", is_flag=True, help="NAME is a group's.")
+@click.option("--repositories", metavar="PATTERN", help=_WHICH)
 @administered
-def remove(admin: Administration, project: str, name: str, group: bool) -> None:
+def remove(admin: Administration, project: str, name: str, group: bool, repositories: str | None) -> None:
     """Take a member out of a project.  The account or group stays."""
-    admin.delete(path("projects", project, "members", _member_id(admin, project, name, group=group)))
-    say(f"{name} is no member of {project} any more.")
+    found = _member_id(admin, project, name, group=group, repositories=repositories)
+    admin.delete(path("projects", project, "members", found))
+    say(f"{name} has no role in {project} any more{f' for {repositories}' if repositories else ''}.")
 
 
 for found in (add, list_members, set_role, remove):
@@ -139,9 +145,20 @@ def group_id(admin: Administration, name: str) -> int:
     raise missing(f"there is no group {name}", "see: roadstead group list")
 
 
-def _member_id(admin: Administration, project: str, name: str, *, group: bool) -> int:
-    for row in admin.rows(path("projects", project, "members"), entityname=name):
-        if row["entity_name"] == name and row["entity_type"] == ("g" if group else "u"):
-            return int(row["id"])
-    kind = "the group " if group else ""
-    raise missing(f"{kind}{name} is no member of {project}", f"see: roadstead member list {project}")
+def _member_id(
+    admin: Administration, project: str, name: str, *, group: bool, repositories: str | None
+) -> int:
+    kind = "g" if group else "u"
+    found = [
+        row
+        for row in admin.rows(path("projects", project, "members"), entityname=name)
+        if row["entity_type"] == kind and repositories in {None, row.get("repositories", "")}
+    ]
+    if len(found) > 1:
+        raise click.UsageError(
+            f"{name} has {len(found)} roles in {project}. Say which with --repositories PATTERN."
+        )
+    if not found:
+        whose = f"{'the group ' if group else ''}{name}"
+        raise missing(f"{whose} is no member of {project}", f"see: roadstead member list {project}")
+    return int(found[0]["id"])

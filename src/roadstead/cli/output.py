@@ -97,7 +97,7 @@ def print_one(
     elif output_format == "json":
         click.echo(json.dumps(record, indent=2, ensure_ascii=False))
     else:
-        flat = _flat(record)
+        flat = _flat(record, words=words)
         width = max(len(heading(key)) for key in flat)
         for key in flat:
             click.echo(f"{click.style(f'{heading(key):<{width}}', bold=True)}  {_said(flat, key, words)}")
@@ -125,11 +125,13 @@ def heading(key: str) -> str:
     return _TITLES.get(key) or key.replace("_", " ").replace(".", " ").upper()
 
 
-def _flat(record: Record, prefix: str = "") -> dict[str, Any]:
-    """The record without objects inside it."""
+def _flat(record: Record, prefix: str = "", words: Words = _AS_IT_IS) -> dict[str, Any]:
+    """The record without objects inside it, but where `words` can say them."""
     flat: dict[str, Any] = {}
     for key, value in record.items():
-        if isinstance(value, Mapping):
+        if key in words:
+            flat[key] = value
+        elif isinstance(value, Mapping):
             flat |= _flat(value, f"{prefix}{key}.")
         elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
             flat[prefix + key] = json.dumps(value, ensure_ascii=False)

@@ -39,9 +39,14 @@ _MEMBERS = {
     "user": ("roadstead.cli.user:user", "List, add and change the people who may sign in."),
     "project": ("roadstead.cli.project:project", "Make, list and change projects."),
     "member": ("roadstead.cli.member:member", "Say who may do what in a project."),
+    "role": ("roadstead.cli.role:role", "Make, list and delete roles that members can have."),
     "robot": ("roadstead.cli.robot:robot", "Make, list and change accounts for programs."),
     "quota": ("roadstead.cli.quota:quota", "Say how much a project may hold, and see how much it does."),
     "label": ("roadstead.cli.label:label", "Make, list and delete words to mark artifacts with."),
+    "network-rules": (
+        "roadstead.cli.network_rules:network_rules",
+        "See and change from which networks people may come.",
+    ),
     "configuration": (
         "roadstead.cli.configuration:configuration",
         "See and change what can be changed while the registry runs.",

@@ -12,17 +12,12 @@ from roadstead.cli.commands import LazyGroup, command
 from roadstead.cli.handing_over import check_new_file, deliver
 from roadstead.cli.options import list_output, one_output
 from roadstead.cli.output import Printer
+from roadstead.cli.permissions import accesses
 from roadstead.cli.refusals import missing
 from roadstead.cli.terminal import confirm_or_refuse, say
 
 _COLUMNS = ("name", "level", "disable", "expires_at", "description")
 _NEVER = -1
-# What people mean when they say one word: a push looks before it sends.
-_WORDS = {
-    "pull": ("repository:pull",),
-    "push": ("repository:pull", "repository:push"),
-    "delete": ("artifact:delete", "repository:delete", "tag:delete"),
-}
 _ALLOW = "pull, push, delete, or a permission such as tag:list; may be repeated."
 _PROJECT = "The project whose robot it is."
 
@@ -235,14 +230,7 @@ for member in (create, list_robots, show, refresh_secret, disable, enable, delet
 
 
 def _permission(kind: str, namespace: str, words: tuple[str, ...]) -> dict[str, Any]:
-    named = sorted({name for word in words for name in _WORDS.get(word, (word,))})
-    for name in named:
-        if not all(name.partition(":")):
-            raise click.UsageError(
-                f"{name!r} is no permission. Write pull, push, delete, or RESOURCE:ACTION."
-            )
-    access = [dict(zip(("resource", "action"), name.split(":", 1), strict=True)) for name in named]
-    return {"kind": kind, "namespace": namespace, "access": access}
+    return {"kind": kind, "namespace": namespace, "access": accesses(words)}
 
 
 def _robots(admin: Administration, project: str | None) -> list[dict[str, Any]]:
