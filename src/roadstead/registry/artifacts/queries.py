@@ -262,7 +262,7 @@ _BY_IDS = _UNDESCRIBED.where(MANIFESTS.c.id.in_(bindparam("ids", expanding=True)
 _SET_DETAILS = (
     update(MANIFESTS)
     .where(MANIFESTS.c.id == bindparam("of_manifest"))
-    .values(details=bindparam("what", type_=JSON()), total_size=bindparam("size"))
+    .values(details=bindparam("what", type_=JSON()), total_size=bindparam("all_bytes"))
 )
 _STORED = (
     select(LINKS.c.repository_id, BLOBS.c.digest, BLOBS.c.size, BLOBS.c.storage_key)
@@ -327,7 +327,7 @@ def set_details(conn: Connection, rows: Sequence[tuple[int, Mapping[str, object]
         conn.execute(
             _SET_DETAILS,
             [
-                {"of_manifest": each, "what": dict(what), "size": size}
+                {"of_manifest": each, "what": dict(what), "all_bytes": size}
                 for each, what, size in sorted(rows, key=_id)
             ],
         )
