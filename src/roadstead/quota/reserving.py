@@ -60,13 +60,13 @@ class Place:
     expires_at: int = 0
 
 
-_BYTES = bindparam("bytes", type_=QUOTAS.c.charged.type)
-_PROJECT = QUOTAS.c.project_id == bindparam("project_id")
+_BYTES = bindparam("wanted", type_=QUOTAS.c.charged.type)
+_PROJECT = QUOTAS.c.project_id == bindparam("in_project")
 _FITS = or_(literal_column(str(NONE)) == STORAGE_LIMIT, QUOTAS.c.charged + _BYTES <= STORAGE_LIMIT)
 _UPLOAD = UPLOADS.c.id == bindparam("upload_id")
 # Whoever moves a repository to another project takes what its uploads have reserved along.
 _HERE = (REPOSITORIES.c.id == select(UPLOADS.c.repository_id).where(_UPLOAD).scalar_subquery()) & (
-    REPOSITORIES.c.project_id == bindparam("project_id")
+    REPOSITORIES.c.project_id == bindparam("in_project")
 )
 _RESULT = (
     QUOTAS.c.charged.label("charged"),
@@ -77,6 +77,10 @@ _TAKE = update(QUOTAS).where(_PROJECT).values(charged=QUOTAS.c.charged + _BYTES)
 _GROW = update(UPLOADS).where(_UPLOAD).values(reserved=UPLOADS.c.reserved + _BYTES)
 # Nobody is told "yes, for good": a crash that forgets this forgets the upload's share with it.
 _HASTE = func.set_config("synchronous_commit", "off", literal_column("true"))
+
+
+# A parameter named as a column would be taken for a value to set.
+_HOLD_VALUES = {"id": "hold_id", "project_id": "in_project", "bytes": "wanted", "expires_at": "until"}
 
 
 def _for_upload_at_once() -> PreparedStatement:
@@ -90,10 +94,9 @@ def _for_upload_at_once() -> PreparedStatement:
 def _for_hold_at_once() -> PreparedStatement:
     taken = _TAKE.where(_FITS).returning(*_RESULT).cte("taken")
     row = select(
-        *(bindparam(name, type_=HOLDS.c[name].type) for name in ("id", "project_id", "bytes", "expires_at"))
+        *(bindparam(name, type_=HOLDS.c[column].type) for column, name in _HOLD_VALUES.items())
     ).where(exists(select(taken.c.charged)))
-    names = ["id", "project_id", "bytes", "expires_at"]
-    held = insert(HOLDS).from_select(names, row).returning(HOLDS.c.id).cte("held")
+    held = insert(HOLDS).from_select([*_HOLD_VALUES], row).returning(HOLDS.c.id).cte("held")
     return PreparedStatement(select(taken, _HASTE).add_cte(held))
 
 
@@ -104,7 +107,7 @@ _TAKE_IF_IT_FITS = PreparedStatement(_TAKE.where(_FITS).returning(*_RESULT))
 _TAKE_ANYWAY = PreparedStatement(_TAKE.returning(*_RESULT))
 _GROW_UPLOAD = PreparedStatement(_GROW)
 _INSERT_HOLD = PreparedStatement(
-    insert(HOLDS).values({column.name: bindparam(column.name) for column in HOLDS.c}).inline()
+    insert(HOLDS).values({column: bindparam(name) for column, name in _HOLD_VALUES.items()}).inline()
 )
 _UPLOAD_HERE = PreparedStatement(
     select(REPOSITORIES.c.id).where(_HERE).with_for_update(key_share=True, read=True)
@@ -114,7 +117,7 @@ _UPLOAD_THERE = PreparedStatement(select(UPLOADS.c.id).where(_UPLOAD).with_for_u
 
 def take(conn: Connection, project_id: int, size: int, place: Place) -> Taken | None:
     """None: it may not fit, or the upload is gone.  For `Database.brief`."""
-    values = {"project_id": project_id, "bytes": size, **_written(place)}
+    values = {"in_project": project_id, "wanted": size, **_written(place)}
     if conn.dialect.name == "postgresql":
         statement = _UPLOAD_AT_ONCE if place.hold is None else _HOLD_AT_ONCE
         return _taken(statement.first(conn, values))
@@ -130,7 +133,7 @@ def take_exactly(conn: Connection, project_id: int, size: int, place: Place) -> 
     """The same with every change counted, for those whom `take` did not let pass.  None: the upload is gone."""
     if conn.dialect.name == "postgresql":
         conn.execute(text("SET LOCAL synchronous_commit = off"))
-    values = {"project_id": project_id, "bytes": size, **_written(place)}
+    values = {"in_project": project_id, "wanted": size, **_written(place)}
     # The upload first, as `take` does: nobody waits in a ring.
     if place.hold is None and not _is_here(conn, values):
         return None
@@ -154,7 +157,7 @@ def _is_here(conn: Connection, values: dict[str, Any]) -> bool:
 def _written(place: Place) -> dict[str, object]:
     if place.hold is None:
         return {"upload_id": place.upload_id}
-    return {"id": place.hold.id, "expires_at": place.expires_at}
+    return {"hold_id": place.hold.id, "until": place.expires_at}
 
 
 def _write(conn: Connection, values: dict[str, Any], place: Place) -> None:

@@ -13,7 +13,7 @@ from roadstead.db.database import PreparedQuery
 from roadstead.db.statements import PreparedStatement
 from roadstead.db.tables import Upload
 from roadstead.projects.access import PROJECTS, with_access
-from roadstead.quota.ledger import credit_upload
+from roadstead.quota.ledger import BLOBS, PROJECT_BLOBS, credit_upload
 from roadstead.quota.limits import STORAGE_LIMIT, of_project
 from roadstead.registry.repositories import REPOSITORIES, repository_source
 
@@ -76,6 +76,12 @@ SESSION = PreparedQuery(
             & (func.coalesce(UPLOADS.c.user_id, 0) == bindparam("uploader")),
         ),
     )
+)
+# The size of a blob that the project keeps already.
+KEPT_SIZE = PreparedQuery(
+    select(BLOBS.c.size)
+    .join(PROJECT_BLOBS, PROJECT_BLOBS.c.blob_id == BLOBS.c.id)
+    .where(PROJECT_BLOBS.c.project_id == bindparam("project_id"), BLOBS.c.digest == bindparam("digest"))
 )
 _CLAIM = PreparedStatement(
     update(UPLOADS).where(_UNCHANGED).values(claim=bindparam("new_claim"), updated_at=bindparam("now"))

@@ -162,6 +162,9 @@ class Uploads:
         """Add a last body, maybe empty, and make the upload a blob of the repository."""
         found = await self._session(principal, name, upload_id)
         check_order(found.session, chunk)
+        if await self._is_kept(found, digest, length):
+            # The project is charged for it: a full one may be sent it again.
+            found = found._replace(limit=None)
         async with self._intake(found, length, keeps_parts=False) as intake:
             check_length(chunk, await intake.receive(chunks))
             done = await intake.finish(digest)
@@ -169,6 +172,15 @@ class Uploads:
             # From here on the bytes may be the blob's, and an error must not take them away.
             intake.unsettled = True
             await asyncio.shield(self._conclude(intake, done, digest, kept=kept))
+
+    async def _is_kept(self, found: _Found, digest: Digest, length: int | None) -> bool:
+        """Whether the project keeps that blob already, and no more than its bytes are coming."""
+        if found.limit is None or found.limit < 0 or length is None:
+            return False
+        kept = await self._database.first(
+            queries.KEPT_SIZE, {"project_id": found.project_id, "digest": str(digest)}
+        )
+        return kept is not None and kept[0] == found.session.size + length
 
     async def _name(self, intake: Intake, project_id: int, done: Session, digest: Digest) -> bool:
         """Let a blob be known by the bytes; False if others were there already."""
