@@ -65,7 +65,7 @@ def print_list(
     JSON always holds every key, in the shape that the REST API gives.  Elsewhere `a.b` is the key `b` of the
     object `a`, and a key that a record leaves out is empty.
     """
-    documents, records = records, [_flat(record) for record in records]
+    documents, records = records, [_flat(record, words=words) for record in records]
     known = list(dict.fromkeys([*(key for record in records for key in record), *columns]))
     shown = _chosen(chosen, columns, known)
     if sort:
@@ -164,6 +164,8 @@ def _csv(records: Sequence[Record], keys: Sequence[str]) -> str:
 def _csv_cell(value: object) -> object:
     """A list is its items, and never a formula that a spreadsheet would run."""
     text = " ".join(map(str, value)) if isinstance(value, list) else value
+    if isinstance(value, Mapping):
+        text = json.dumps(value, ensure_ascii=False)
     if isinstance(text, str) and text[:1] in {"=", "+", "-", "@", "\t", "\r"}:
         return f"'{text}"
     return "" if text is None else text

@@ -41,6 +41,11 @@ _MEMBERS = {
     "member": ("roadstead.cli.member:member", "Say who may do what in a project."),
     "role": ("roadstead.cli.role:role", "Make, list and delete roles that members can have."),
     "robot": ("roadstead.cli.robot:robot", "Make, list and change accounts for programs."),
+    "issuer": ("roadstead.cli.issuer:issuer", "Say whose identity tokens may stand for a robot's secret."),
+    "session": (
+        "roadstead.cli.session:session",
+        "See and end the browser sessions and login tokens of a person.",
+    ),
     "quota": ("roadstead.cli.quota:quota", "Say how much a project may hold, and see how much it does."),
     "label": ("roadstead.cli.label:label", "Make, list and delete words to mark artifacts with."),
     "network-rules": (

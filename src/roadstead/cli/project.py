@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from roadstead.cli.administration import Administration, administered, path
+from roadstead.cli.administration import Administration, administered, path, repository_path
 from roadstead.cli.commands import LazyGroup, command
 from roadstead.cli.options import list_output, one_output
 from roadstead.cli.output import Printer
@@ -160,6 +160,33 @@ def unprotect(admin: Administration, name: str) -> None:
 
 
 @command(
+    "transfer-repository",
+    examples=[
+        (
+            "Into another project, under the same name",
+            "roadstead project transfer-repository team web/app tools",
+        ),
+        (
+            "Under another name",
+            "roadstead project transfer-repository team web/app tools --as app",
+        ),
+    ],
+)
+@click.argument("project")
+@click.argument("repository")
+@click.argument("destination")
+@click.option("--as", "new_name", metavar="NAME", help="What it is called there.")
+@administered
+def transfer_repository(
+    admin: Administration, project: str, repository: str, destination: str, new_name: str | None
+) -> None:
+    """Take a repository from one project to another, with all its tags.  No bytes move."""
+    wanted = {"project": destination, "name": new_name}
+    admin.post(repository_path(project, repository, "transfer"), wanted)
+    say(f"{project}/{repository} is {destination}/{new_name or repository} from now on.")
+
+
+@command(
     "delete",
     examples=[
         ("Asks first", "roadstead project delete team"),
@@ -178,7 +205,9 @@ def delete(admin: Administration, name: str, yes: bool) -> None:
     say(f"{name} is deleted.")
 
 
-for member in (create, list_projects, show, set_public, set_private, rename, protect, unprotect, delete):
+for member in (
+    create, list_projects, show, set_public, set_private, rename, protect, unprotect, transfer_repository, delete,
+):  # fmt: skip
     project.add_command(member)
 
 

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from roadstead.cli.administration import Administration, administered, path
 from roadstead.cli.commands import LazyGroup, command
-from roadstead.cli.options import list_output, one_output
+from roadstead.cli.exits import ExitCode
+from roadstead.cli.offline import ask_offline
+from roadstead.cli.options import data_options, list_output, one_output
 from roadstead.cli.output import Printer
 from roadstead.cli.refusals import missing
 from roadstead.cli.sizes import in_words
 from roadstead.cli.sizes import size as parsed_size
 from roadstead.cli.terminal import say
 
+if TYPE_CHECKING:
+    from roadstead.wiring import Offline
+
+_BYTES = {"charged": in_words, "held": in_words}
 _COLUMNS = ("ref.name", "used.storage", "hard.storage")
 _WORDS = {"used.storage": in_words, "hard.storage": in_words}
 
@@ -79,7 +87,32 @@ def set_quota(admin: Administration, project: str, size: int) -> None:
     say(f"{project} may hold {in_words(size)}, and holds {in_words(found['used']['storage'])}.")
 
 
-for member in (list_quotas, show, set_quota):
+@command(
+    "check",
+    examples=[
+        ("Whether every project is charged for what it holds", "roadstead quota check"),
+        ("And mend what is not", "roadstead quota check --repair"),
+    ],
+)
+@click.option("--repair", is_flag=True, help="Charge what differs for exactly what it holds.")
+@data_options
+@list_output
+@click.pass_context
+def check(
+    ctx: click.Context, *, config_file: Path | None, data: str | None, repair: bool, out: Printer
+) -> None:
+    """Add up what every project holds, and compare.  Works on the data itself; a server may run meanwhile."""
+    found = ask_offline(config_file, data, lambda offline: _differences(offline, repair=repair))
+    out.list(found, name="project", columns=("project", "charged", "held"), words=_BYTES)
+    if found and not repair:
+        say(
+            f"{len(found)} projects are not charged for what they hold. To mend: roadstead quota check --repair"
+        )
+        ctx.exit(ExitCode.UNHEALTHY)
+    say("Mended." if found else "Every project is charged for exactly what it holds.")
+
+
+for member in (list_quotas, show, set_quota, check):
     quota.add_command(member)
 
 
@@ -89,3 +122,14 @@ def _quota(admin: Administration, project: str) -> dict[str, Any]:
     for row in found:
         return row
     raise missing(f"{project} has no quota", "see: roadstead quota list")
+
+
+async def _differences(offline: Offline, *, repair: bool) -> list[dict[str, Any]]:
+    from roadstead.quota.check import QuotaCheck
+
+    check = QuotaCheck(offline.database)
+    found = [difference async for difference in check.differences()]
+    if repair:
+        for difference in found:
+            await check.repair(difference.project_id)
+    return [asdict(difference) for difference in found]

@@ -25,7 +25,12 @@ _PROJECT = "The project whose robot it is."
 @click.group(
     "robot",
     cls=LazyGroup,
-    members={},
+    members={
+        "trust": (
+            "roadstead.cli.robot_trust:trust",
+            "Let identity tokens of an issuer stand for a robot's secret.",
+        )
+    },
     examples=[
         ("One that may push to a project", "roadstead robot create ci --project team --allow push"),
         ("Which there are", "roadstead robot list --project team"),
@@ -145,7 +150,7 @@ def list_robots(admin: Administration, project: str | None, out: Printer) -> Non
 @one_output
 def show(admin: Administration, name: str, project: str | None, out: Printer) -> None:
     """Show a robot and what it may do."""
-    out.one(_robot(admin, name, project), name="name")
+    out.one(find_robot(admin, name, project), name="name")
 
 
 @command(
@@ -169,7 +174,7 @@ def refresh_secret(
     admin: Administration, name: str, project: str | None, secret_file: Path | None, out: Printer
 ) -> None:
     """Give a robot a new secret.  The old one is refused from now on."""
-    found = _robot(admin, name, project)
+    found = find_robot(admin, name, project)
     check_new_file(secret_file)
     made = admin.patch(path("robots", found["id"]), {"secret": ""}).json
     out.one(deliver({"name": found["name"], **made}, secret_file), name="name")
@@ -219,7 +224,7 @@ def enable(admin: Administration, name: str, project: str | None) -> None:
 @administered
 def delete(admin: Administration, name: str, project: str | None, yes: bool) -> None:
     """Delete a robot.  What it pushed stays."""
-    found = _robot(admin, name, project)
+    found = find_robot(admin, name, project)
     confirm_or_refuse(f"Delete {found['name']}? This cannot be undone", yes=yes)
     admin.delete(path("robots", found["id"]))
     say(f"{found['name']} is deleted.")
@@ -240,7 +245,7 @@ def _robots(admin: Administration, project: str | None) -> list[dict[str, Any]]:
     return [*admin.rows("/robots", q=f"Level=project,ProjectID={number}")]
 
 
-def _robot(admin: Administration, name: str, project: str | None) -> dict[str, Any]:
+def find_robot(admin: Administration, name: str, project: str | None) -> dict[str, Any]:
     """A robot by its full name (`robot$team+ci`), or by its own and its project's."""
     place, plus, own = name.rpartition("+")
     if plus and project is None:
@@ -256,6 +261,6 @@ def _robot(admin: Administration, name: str, project: str | None) -> dict[str, A
 
 def _change(admin: Administration, name: str, project: str | None, **fields: object) -> str:
     """Change a robot and nothing else of it.  Returns its full name."""
-    found = _robot(admin, name, project)
+    found = find_robot(admin, name, project)
     admin.put(path("robots", found["id"]), found | fields)
     return str(found["name"])

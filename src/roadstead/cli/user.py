@@ -190,7 +190,7 @@ def change_password(admin: Administration, password_stdin: bool, password_file: 
 @administered
 def disable(admin: Administration, username: str) -> None:
     """Shut an account out, at once."""
-    admin.put(path("users", _user(admin, username)["user_id"], "disabled"), {"disabled": True})
+    admin.put(path("users", user_id(admin, username), "disabled"), {"disabled": True})
     say(f"{username} is disabled. To undo: roadstead user enable {username}")
 
 
@@ -205,7 +205,7 @@ def disable(admin: Administration, username: str) -> None:
 @administered
 def enable(admin: Administration, username: str) -> None:
     """Let a disabled account in again."""
-    admin.put(path("users", _user(admin, username)["user_id"], "disabled"), {"disabled": False})
+    admin.put(path("users", user_id(admin, username), "disabled"), {"disabled": False})
     say(f"{username} may sign in again.")
 
 
@@ -221,7 +221,7 @@ def enable(admin: Administration, username: str) -> None:
 @administered
 def set_admin(admin: Administration, username: str, flag: bool) -> None:
     """Make an account an administrator, or an ordinary one."""
-    admin.put(path("users", _user(admin, username)["user_id"], "sysadmin"), {"sysadmin_flag": flag})
+    admin.put(path("users", user_id(admin, username), "sysadmin"), {"sysadmin_flag": flag})
     say(f"{username} is {'now an administrator' if flag else 'no administrator any more'}.")
 
 
@@ -238,12 +238,16 @@ def set_admin(admin: Administration, username: str, flag: bool) -> None:
 def delete(admin: Administration, username: str, yes: bool) -> None:
     """Delete an account.  What it pushed stays."""
     confirm_or_refuse(f"Delete the account {username}? This cannot be undone", yes=yes)
-    admin.delete(path("users", _user(admin, username)["user_id"]))
+    admin.delete(path("users", user_id(admin, username)))
     say(f"{username} is deleted.")
 
 
 for member in (list_users, show, create, reset_password, change_password, disable, enable, set_admin, delete):
     user.add_command(member)
+
+
+def user_id(admin: Administration, username: str) -> int:
+    return int(_user(admin, username)["user_id"])
 
 
 def _user(admin: Administration, username: str) -> dict[str, Any]:
