@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 from roadstead.api.server import ApiServer
+from roadstead.api.signing_in import SigningIn
 from roadstead.config.settings import Settings
 from roadstead.errors import Unavailable
 from roadstead.identity.http import TokenService
@@ -93,9 +94,13 @@ def registry_app(parts: Roadstead) -> RegistryApp:
 def mount(web: FastAPI, parts: Roadstead) -> None:
     """Everything that is not `/v2`."""
     tokens = TokenService(
-        parts.authenticator, parts.issuer, parts.projects.grants, service=parts.settings.auth.service
+        parts.authenticator,
+        parts.issuer,
+        parts.projects.grants,
+        service=parts.settings.auth.service,
+        exchange=parts.exchange,
     )
-    web.router.routes.extend(tokens.routes())
+    web.router.routes.extend([*tokens.routes(), *SigningIn(parts.services).routes()])
 
     @web.api_route("/livez", methods=["GET", "HEAD"])
     async def livez() -> dict[str, str]:
