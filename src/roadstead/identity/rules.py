@@ -23,8 +23,7 @@ MAX_COMMENT = 1000
 # No ":", which ends the name in Basic credentials, and no "$" or "+", which robot accounts are made of.
 _USERNAME = re.compile(r"[a-z0-9](?:[a-z0-9._@-]*[a-z0-9])?")
 # `robot$name`, or `robot$project+name`.  They have one spelling.
-_PART = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
-_ROBOT = re.compile(rf"robot\$(?:{_PART}\+)?{_PART}")
+_ROBOT = re.compile(r"robot\$(?:[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*\+)?[a-z0-9]+(?:[._-][a-z0-9]+)*")
 
 
 class UsernameInvalid(Invalid):
