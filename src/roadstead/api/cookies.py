@@ -82,9 +82,9 @@ def telling_token(scope: Scope, send: Send) -> Send:
     """Let answers to a session's requests hand out its token, for the next request that changes something."""
 
     async def sending(message: Message) -> None:
-        secret: str | None = scope.get(_SECRET)
-        starts = secret is not None and message["type"] == "http.response.start"
-        if starts and (scope["method"] in SAFE_METHODS or message["status"] == 403):
+        secret: str = scope.get(_SECRET, "")
+        starts = message["type"] == "http.response.start"
+        if secret and starts and (scope["method"] in SAFE_METHODS or message["status"] == 403):
             message = {**message, "headers": [*message["headers"], *_token_headers(scope, secret)]}
         await send(message)
 

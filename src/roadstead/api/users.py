@@ -236,6 +236,15 @@ async def setUserDisabled(  # noqa: N802 - as Harbor's operation names
     return Response()
 
 
+@router.delete("/{user_id}/lock", response_class=Response)
+async def unlockUser(  # noqa: N802 - as Harbor's operation names
+    caller: Caller, services: Asked, user_id: UserId
+) -> Response:
+    """Lift the lock that too many wrong passwords put on an account.  Harbor has no such thing."""
+    await services.accounts.unlock(caller, user_id)
+    return Response()
+
+
 @router.put("/{user_id}/password", response_class=Response)
 async def updateUserPassword(  # noqa: N802 - Harbor's operation names
     caller: Caller, services: Asked, user_id: UserId, password: PasswordReq

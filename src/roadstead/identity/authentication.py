@@ -27,6 +27,7 @@ from roadstead.db.tables.users import CHOSEN, HANDED_OVER
 from roadstead.errors import Denied, RoadsteadError, TooManyRequests, Unauthenticated
 from roadstead.identity import login_tokens, queries
 from roadstead.identity.credentials import Bearer, Password, parse_authorization
+from roadstead.identity.lockouts import KNOWN_NOTED_EVERY, Lockouts, source_of
 from roadstead.identity.passwords import PasswordHasher, is_secret_hash, secret_matches
 from roadstead.identity.principals import ANONYMOUS, Principal
 from roadstead.identity.queries import Account, Credentials
@@ -115,6 +116,7 @@ class Authenticator:
         self._throttle = SignInThrottle(
             max_failures=settings.max_failures, window=settings.failure_window, clock=clock
         )
+        self._lockouts = Lockouts(database, settings, clock=clock)
         self._memory_ms = int(settings.credential_cache * 1000)
         # Passwords are remembered as MACs under a key that dies with the process.
         self._key = secrets.token_bytes(32)
@@ -185,8 +187,15 @@ class Authenticator:
                 return self._told(strong, here)
         # Any name is counted, whether there is such an account or not, and none takes much room.
         account = name or self._mac(Password(credentials.username, b"")).hex()
+        source = source_of(here.address)
+        shared = await self._lockouts.look(name or "", source)
+        if shared.known_at:
+            self._throttle.meet(account, source)
+        if shared.lifted_at:
+            self._throttle.forgive(account, before=shared.lifted_at)
         try:
-            self._throttle.check(account, here.address)
+            self._throttle.check(account, source)
+            shared.check()
         except TooManyRequests:
             self._refused(name, here, "too many wrong passwords")
             raise
@@ -199,10 +208,14 @@ class Authenticator:
             # The same proof in many requests is compared once; a client that leaves stops only its own wait.
             known = await asyncio.shield(task)
         except WrongCredentials as error:
-            self._throttle.failed(account, here.address, key[:8])
+            counts = self._throttle.failed(account, source, key[:8])
+            if counts:
+                self._later(self._lockouts.failed(name or "", source, counts))
             self._refused(name, here, "the user name or the password is wrong")
             raise WrongCredentials from error
-        self._throttle.succeeded(account, here.address)
+        self._throttle.succeeded(account, source)
+        if self._clock() - shared.known_at >= KNOWN_NOTED_EVERY:
+            self._later(self._lockouts.know(name or "", source))
         return self._told(known, here)
 
     async def renew(self, refresh_token: str) -> Principal:

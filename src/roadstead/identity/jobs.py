@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from roadstead.identity.lockouts import Lockouts
 from roadstead.identity.sessions.service import Sessions
 from roadstead.jobs.context import JobContext
 
@@ -9,10 +10,12 @@ SWEEP = "identity.sweep"
 
 
 class SweepIdentity:
-    """Deletes sessions and tokens that have ended.  Run again, it finds less."""
+    """Deletes sessions, tokens and counts of wrong passwords that are over.  Run again, it finds less."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, lockouts: Lockouts) -> None:
         self._sessions = sessions
+        self._lockouts = lockouts
 
     async def __call__(self, _context: JobContext) -> None:
         await self._sessions.forget_ended()
+        await self._lockouts.forget_ended()

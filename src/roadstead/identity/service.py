@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from roadstead.audit.trail import Actor
 from roadstead.db.database import Database
 from roadstead.db.tables.users import CHOSEN, HANDED_OVER
-from roadstead.identity import queries
+from roadstead.identity import lockouts, queries
 from roadstead.identity.accounts import changes
 from roadstead.identity.accounts.changes import LastAdministrator, NewAccount, UserExists, UserUnknown
 from roadstead.identity.passwords import PasswordHasher
@@ -97,6 +97,11 @@ class Users:
         """Raises `UserUnknown`."""
         account = await self.get(username)
         await self._database.write(changes.set_disabled, self._actor, account.id, False, self._clock())
+
+    async def unlock(self, username: str) -> None:
+        """Let people at addresses that the account does not know try again.  Raises `UserUnknown`."""
+        account = await self.get(username)
+        await self._database.write(lockouts.lift, self._actor, account, self._clock())
 
     async def delete(self, username: str) -> None:
         """Raises `UserUnknown`, or `LastAdministrator` if nobody else could administer."""

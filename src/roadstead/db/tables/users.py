@@ -103,7 +103,7 @@ class SignInFailure(Base):
 
     __tablename__ = "sign_in_failures"
 
-    # "account:NAME" or "address:ADDRESS".
+    # "account:NAME" or "address:ADDRESS"; or "known:NAME:ADDRESS", where the owner has signed in, until `locked_until`.
     key: Mapped[str] = mapped_column(BytewiseText, primary_key=True)
     began_at: Mapped[Instant]
     failures: Mapped[Count]

@@ -9,7 +9,7 @@ from roadstead.db.database import Database
 from roadstead.db.listing import ListRequest
 from roadstead.db.tables.users import CHOSEN, HANDED_OVER, ROBOT
 from roadstead.errors import Denied, Precondition, Unauthenticated
-from roadstead.identity import queries
+from roadstead.identity import lockouts, queries
 from roadstead.identity.accounts import changes
 from roadstead.identity.accounts.authority import SystemAuthority
 from roadstead.identity.accounts.changes import NewAccount, Profile
@@ -151,6 +151,12 @@ class Accounts:
         await self._authority.system(principal, "user:update")
         await self._check_rank(principal, user_id)
         await self._database.write(changes.set_disabled, principal, user_id, disabled, self._clock())
+
+    async def unlock(self, principal: Principal, user_id: int) -> None:
+        """Let people at addresses that the account does not know try again.  Raises `UserUnknown`."""
+        await self._authority.system(principal, "user:update")
+        account = await self._database.read(changes.person, user_id)
+        await self._database.write(lockouts.lift, principal, account, self._clock())
 
     async def set_password(
         self, principal: Principal, user_id: int, *, old: str, new: str, must_change: bool = False
