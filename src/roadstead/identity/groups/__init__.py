@@ -1,0 +1,1 @@
+"""Groups of people: what is granted to a group, everybody in it has."""
