@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.content import Blob
 from roadstead.app import Application, create_app
-from roadstead.config.settings import LogSettings, Settings
+from roadstead.config.settings import DatabaseSettings, LogSettings, Settings
 from roadstead.wiring import prepare
 
 Message = MutableMapping[str, Any]
@@ -106,9 +106,10 @@ def _whole(pieces: Sequence[bytes | memoryview]) -> bytes:
 
 
 @asynccontextmanager
-async def running(folder: Path, password: str) -> AsyncIterator[Client]:
-    """The application with a database and a store in this folder."""
-    settings = Settings(data=folder, log=LogSettings(level="warning"))
+async def running(folder: Path, password: str, *, database_url: str = "") -> AsyncIterator[Client]:
+    """The application with a store in this folder, and a database there or elsewhere."""
+    database = DatabaseSettings.model_validate({"url": database_url})
+    settings = Settings(data=folder, database=database, log=LogSettings(level="warning"))
     await asyncio.to_thread(prepare, settings)
     app = create_app(settings)
     wants: asyncio.Queue[Message] = asyncio.Queue()

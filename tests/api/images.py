@@ -97,3 +97,22 @@ async def push_chart(
     return await push_config(
         actor, name, tag, config, media_type=HELM_CONFIG, layer=layer, layer_type=CHART_LAYER
     )
+
+
+async def charged(registry: Registry, project: str) -> tuple[object, object]:
+    """What the project was charged, and what it keeps."""
+    return (
+        await registry.scalar(
+            "SELECT (SELECT charged FROM quotas q WHERE q.project_id = p.id)"
+            " + coalesce((SELECT sum(bytes) FROM quota_changes c WHERE c.project_id = p.id), 0)"
+            " FROM projects p WHERE name = :name",
+            name=project,
+        ),
+        await registry.scalar(
+            "SELECT coalesce((SELECT sum(b.size) FROM project_blobs l JOIN blobs b ON b.id = l.blob_id"
+            " WHERE l.project_id = p.id), 0) + coalesce((SELECT sum(m.size) FROM manifests m"
+            " JOIN repositories r ON r.id = m.repository_id WHERE r.project_id = p.id), 0)"
+            " FROM projects p WHERE name = :name",
+            name=project,
+        ),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.api.images import API, ask, become, done, repository, send
+from tests.api.images import API, ask, become, charged, done, repository, send
 from tests.registry.actors import index_of
 from tests.registry.registries import Registry
 
@@ -94,16 +94,8 @@ async def test_deletion_takes_all_that_is_in_it(registry: Registry) -> None:
     assert await registry.scalar("SELECT count(*) FROM blobs WHERE unreferenced_since IS NULL") == 2
     assert await registry.scalar("SELECT count(*) FROM uploads") == 0
     assert await registry.keys() == await registry.named_keys()
-    charged = await registry.scalar(
-        "SELECT (SELECT charged FROM quotas q WHERE q.project_id = p.id)"
-        " + coalesce((SELECT sum(bytes) FROM quota_changes c WHERE c.project_id = p.id), 0)"
-        " FROM projects p WHERE name = 'a'"
-    )
-    kept = await registry.scalar(
-        "SELECT (SELECT sum(b.size) FROM project_blobs l JOIN blobs b ON b.id = l.blob_id)"
-        " + (SELECT sum(size) FROM manifests)"
-    )
-    assert charged == kept
+    was, kept = await charged(registry, "a")
+    assert was == kept != 0
 
 
 async def test_a_protected_repository_stays_until_somebody_lifts_that(registry: Registry) -> None:
@@ -123,6 +115,8 @@ async def test_a_protected_repository_stays_until_somebody_lifts_that(registry: 
 
 async def test_a_transfer_takes_everything_along(registry: Registry) -> None:
     digest = await registry.alice.push_image("a/x", "1")
+    await registry.alice.push_image("a/x", "2", "another, which is longer")
+    await registry.alice.push_image("a/kept", "1")
     await registry.make_project_admin("alice")
     answer = await send(
         registry.alice, "POST", f"{repository('a/x')}/transfer", {"project": "b", "name": "from/a"}
@@ -135,6 +129,9 @@ async def test_a_transfer_takes_everything_along(registry: Registry) -> None:
     assert (change["deed"], change["username"]) == ("created", "alice")
     kinds = await registry.sql("SELECT kind FROM events WHERE kind LIKE 'repository.%'")
     assert kinds == [("repository.transferred",)] * 2
+    for project in ("a", "b"):
+        was, kept = await charged(registry, project)
+        assert was == kept != 0
 
 
 async def test_a_transfer_needs_rights_on_both_sides_and_a_free_name(registry: Registry) -> None:

@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from sqlalchemy import Connection, Table, bindparam, delete, exists, func, insert, select
+from sqlalchemy import Connection, Table, bindparam, delete, exists, func, insert, literal_column, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -266,12 +266,9 @@ def _linking_all(kind: type[postgresql.Insert | sqlite.Insert]) -> PreparedState
         .where(_HERE)
         .order_by(LINKS.c.blob_id)
     )
-    size = (
-        select(BLOBS.c.size)
-        .where(BLOBS.c.id == PROJECT_BLOBS.c.blob_id)
-        .correlate(PROJECT_BLOBS)
-        .scalar_subquery()
-    )
+    # A literal: a RETURNING has no FROM that SQLAlchemy would correlate with.
+    inserted = literal_column("project_blobs.blob_id", PROJECT_BLOBS.c.blob_id.type)
+    size = select(BLOBS.c.size).where(BLOBS.c.id == inserted).scalar_subquery()
     statement = kind(PROJECT_BLOBS).from_select(["project_id", "blob_id"], source)
     return PreparedStatement(statement.on_conflict_do_nothing().returning(size.label("size")))
 
