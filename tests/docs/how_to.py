@@ -1,24 +1,29 @@
 """Somebody who follows a how-to page from its first command to its last, in one shell.
 
 The blocks are those of `scripts/check-readme`, and so is what counts as the same output.  What a page calls
-`localhost:5000` is the registry of the test, and what it calls `https://ci.example.com` is the test's own issuer of
-identity tokens.
+`localhost:5000` is the registry of the test.  The files that a page says you have are there: `admin.password`, and of
+a CI `ci.token` and `ci.keys.json`.
 """
 
 from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import json
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 from tests.docs.pages import ROOT
 
 from roadstead.testing.running import PASSWORD
@@ -26,7 +31,8 @@ from roadstead.testing.running import PASSWORD
 REGISTRY = "localhost:5000"
 ISSUER = "https://ci.example.com"
 CLIENTS = ("docker", "podman", "skopeo", "buildah", "helm")
-PATIENCE = 110.0
+# Longest that a whole page may take, in seconds, on a machine that is busy with other things.
+PATIENCE = 280.0
 
 _CLIENT = re.compile(rf"(?:^|[|;&(] *)({'|'.join(CLIENTS)}) ", re.MULTILINE)
 _MARK = "--- command"
@@ -119,7 +125,7 @@ class Place:
             assert line is None, f"{where}\ndid not print   {line}\nbut:\n{said[number]}"
 
 
-def place(folder: Path, port: int, names: Mapping[str, str], **environment: str) -> Place:
+def place(folder: Path, port: int, **environment: str) -> Place:
     """A folder for somebody whose programs touch nothing of this machine's."""
     world = folder / "world"
     here = folder / "here"
@@ -130,7 +136,30 @@ def place(folder: Path, port: int, names: Mapping[str, str], **environment: str)
     made.pop("ROADSTEAD_PORT")
     made["PATH"] = f"{Path(sys.executable).parent}:{made['PATH']}"
     (here / "admin.password").write_text(f"{PASSWORD}\n", encoding="utf-8")
-    return Place(here, {REGISTRY: f"localhost:{port}", **names}, {**made, **environment})
+    _identity_token(here)
+    return Place(here, {REGISTRY: f"localhost:{port}"}, {**made, **environment})
+
+
+def _identity_token(folder: Path) -> None:
+    """What a build of `acme/app` is given by its CI, and the keys that it is signed with."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = int(time.time())
+    claims = {
+        "iss": ISSUER,
+        "aud": "https://registry.example.com",
+        "iat": now,
+        "nbf": now - 5,
+        "exp": now + 300,
+        "jti": "build-1",
+        "sub": "repo:acme/app:ref:refs/heads/main",
+        "repository": "acme/app",
+        "ref": "refs/heads/main",
+    }
+    token = jwt.encode(claims, key, "ES256", headers={"kid": "1"})
+    (folder / "ci.token").write_text(token, encoding="utf-8")
+    jwk = {**ECAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": "1", "use": "sig", "alg": "ES256"}
+    jwk.pop("key_ops", None)
+    (folder / "ci.keys.json").write_text(json.dumps({"keys": [jwk]}), encoding="utf-8")
 
 
 def is_here(client: str) -> bool:

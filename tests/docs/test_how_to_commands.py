@@ -11,6 +11,8 @@ from tests.docs.pages import DOCS
 
 from roadstead.testing.running import RunningRegistry, free_port
 
+pytestmark = pytest.mark.timeout(300)
+
 PAGES = ("first-project", "robot-for-ci", "oidc-trusted-ci", "quota", "network-rules", "audit-export")
 
 
@@ -18,7 +20,7 @@ def follow(folder: Path, page: str, *, clients: bool, database_url: str = "") ->
     """Do what the page says, in a folder whose registry runs; without `clients`, what needs none of them."""
     port = free_port()
     database = {"ROADSTEAD_DATABASE__URL": database_url} if database_url else {}
-    here = place(folder, port, {}, **database)
+    here = place(folder, port, **database)
     registry = RunningRegistry(
         here.folder / "roadstead-data", port=port, database_url=database_url, log=folder / "server.log"
     )

@@ -44,7 +44,7 @@ _MEMBERS = {
     "issuer": ("roadstead.cli.issuer:issuer", "Say whose identity tokens may stand for a robot's secret."),
     "session": (
         "roadstead.cli.session:session",
-        "See and end the browser sessions and login tokens of a person.",
+        "See and end where somebody is signed in.",
     ),
     "quota": ("roadstead.cli.quota:quota", "Say how much a project may hold, and see how much it does."),
     "label": ("roadstead.cli.label:label", "Make, list and delete words to mark artifacts with."),

@@ -24,7 +24,7 @@ _COLUMNS = ("id", "kind", "name", "address", "last_seen_time", "expiration_time"
     ],
 )
 def session() -> None:
-    """See and end the browser sessions and login tokens of a person."""
+    """See and end where somebody is signed in."""
 
 
 @command(

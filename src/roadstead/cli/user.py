@@ -261,7 +261,7 @@ def _user(admin: Administration, username: str) -> dict[str, Any]:
 def _whole(record: dict[str, Any]) -> dict[str, Any]:
     """With what the API leaves out when it is empty."""
     empty = {"email": "", "disabled": False, "must_change_password": False, "last_login_time": None}
-    return {**empty, **record}
+    return {"user_id": record["user_id"], "username": record["username"], **empty, **record}
 
 
 def _password(username: str, *, stdin: bool, file: Path | None, generate: bool) -> str:
