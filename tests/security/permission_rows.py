@@ -147,6 +147,38 @@ async def _quota(stage: Stage, who: Somebody) -> object:
     )
 
 
+async def _trust(stage: Stage, who: Somebody) -> int:
+    """Of the robot in the path, which was made just before; in another project, of one of its own."""
+    if who.place == "b":
+        await stage.robot("b")
+    return await stage.trust()
+
+
+async def _session(stage: Stage, who: Somebody) -> str:
+    return await stage.session(who.username or "root")
+
+
+async def _purge(stage: Stage, who: Somebody) -> int:
+    body = json.dumps({"schedule": {"type": "Manual"}, "parameters": KEPT}).encode()
+    sent = {"Content-Type": "application/json"}
+    path = f"{API}/system/purgeaudit/schedule"
+    answer = await stage.registry.root.request("POST", path, body, sent)
+    assert answer.status == 201, answer
+    return int(answer["location"].rpartition("/")[2])
+
+
+async def _attached_label(stage: Stage, who: Somebody) -> int:
+    return await stage.attached_label(who.place, who.path)
+
+
+async def _untagged(stage: Stage, who: Somebody) -> str:
+    """A repository that had the tag 1."""
+    path = await stage.repository(who.place, who.path)
+    await stage.registry.root.push_image(f"{who.place}/{path}", "2")
+    assert (await stage.registry.root.delete(f"/v2/{who.place}/{path}/manifests/1")).status == 202
+    return path
+
+
 def constant(value: object) -> Maker:
     async def made(stage: Stage, who: Somebody) -> object:
         return value
@@ -154,6 +186,8 @@ def constant(value: object) -> Maker:
     return made
 
 
+# What a purge needs to be told: nothing is as old as that.
+KEPT = {"audit_retention_hour": 240_000, "include_event_types": "create_artifact", "dry_run": True}
 PARAMS: Mapping[str, Maker] = {
     "project_name": _place,
     "project_name_or_id": _place,
@@ -166,7 +200,11 @@ PARAMS: Mapping[str, Maker] = {
     "group_id": _group,
     "user_id": _user,
     "role_id": _role,
-    "purge_id": constant(1),
+    "purge_id": _purge,
+    "issuer_id": _issuer,
+    "trust_id": _trust,
+    "id": _quota,
+    "session_id": _session,
     "digest": constant("sha256:" + "0" * 64),
 }
 
@@ -177,7 +215,8 @@ async def request_for(row: Row, stage: Stage, who: Somebody) -> Request:
         maker = row.params.get(name) or PARAMS[name]
         value = quote(str(await maker(stage, who)), safe=":")
         values[name] = quote(value, safe=":") if name == "repository_name" else value
-    target = re.sub(r"{(\w+)(?::\w+)?}", lambda found: values[found[1]], row.path) + row.query
+    target = re.sub(r"{(\w+)(?::\w+)?}", lambda found: values[found[1]], row.path)
+    target += row.query.format(place=who.place, path=quote(who.path, safe=""))
     body = await row.body(stage, who) if callable(row.body) else row.body
     return Request(target, b"" if body is None else json.dumps(body).encode())
 
@@ -266,6 +305,45 @@ async def profile(stage: Stage, who: Somebody) -> object:
     return {"email": f"{stage.name('mail')}@example.com", "realname": "Somebody Else"}
 
 
+async def new_issuer(stage: Stage, who: Somebody) -> object:
+    name = stage.name("issuer")
+    return {
+        "name": name,
+        "issuer": f"https://{name}.example",
+        "audience": "roadstead",
+        "jwks": {"keys": [JWK]},
+    }
+
+
+async def same_issuer(stage: Stage, who: Somebody) -> object:
+    issuer = await stage.registry.scalar("SELECT issuer FROM trusted_issuers ORDER BY id DESC LIMIT 1")
+    return {"name": stage.name("issuer"), "issuer": issuer, "audience": "other", "jwks": {"keys": [JWK]}}
+
+
+# A public key of nobody's.
+JWK = {
+    "kty": "EC",
+    "crv": "P-256",
+    "kid": "1",
+    "alg": "ES256",
+    "use": "sig",
+    "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+    "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+}
+
+
+async def new_trust(stage: Stage, who: Somebody) -> object:
+    return {"issuer_id": await stage.issuer(), "claims": {"sub": stage.name("subject")}}
+
+
+async def fresh_label(stage: Stage, who: Somebody) -> object:
+    return {"id": await stage.label(who.place)}
+
+
+async def to_a_twin(stage: Stage, who: Somebody) -> object:
+    return {"project": await stage.twin(who.place)}
+
+
 P = f"{API}/projects"
 PID = f"{P}/{{project_name_or_id}}"
 PN = f"{P}/{{project_name}}"
@@ -319,7 +397,13 @@ ROWS: list[Row] = [
     Row("DELETE", f"{PID}/metadatas/{{meta_name}}", project("metadata:delete")),
     # ── repositories ──
     Row("GET", f"{API}/repositories", NOTHING),
-    Row("GET", f"{PN}/repositories", project("repository:list")),
+    # Whoever may see some of them gets those.
+    Row(
+        "GET",
+        f"{PN}/repositories",
+        project("repository:list"),
+        but={"pattern, inside": 200, "pattern, outside": 200},
+    ),
     Row("GET", R, repository("repository:read")),
     Row("PUT", R, repository("repository:update"), body={"description": "words"}),
     Row("DELETE", R, repository("repository:delete"), params=NEW_REPOSITORY),
@@ -453,6 +537,106 @@ ROWS += [
     Row("PUT", f"{API}/users/{{user_id}}/password", ADMINISTRATOR, body={"new_password": "Correct-Horse-9"}),
     Row("PUT", f"{API}/users/{{user_id}}/cli_secret", system("user:read"), ok=412, body={"secret": "x"}),
 ]
+UNTAGGED: Mapping[str, Maker] = {"repository_name": _untagged, "tag_name": constant("1")}
+ROWS += [
+    # ── what Harbor does not have of repositories and tags, and labels ──
+    Row(
+        "POST",
+        f"{R}/artifacts",
+        repository("artifact:create"),
+        ok=201,
+        query="?from={place}%2F{path}%3A1",
+    ),
+    Row("GET", f"{A}/additions/vulnerabilities", repository("artifact:read"), ok=404),
+    Row("POST", f"{A}/labels", repository("artifact-label:create"), body=fresh_label),
+    Row(
+        "DELETE",
+        f"{A}/labels/{{label_id}}",
+        repository("artifact-label:delete"),
+        params={"label_id": _attached_label},
+    ),
+    Row(
+        "PUT",
+        f"{A}/tags/{{tag_name}}",
+        repository("tag:create"),
+        params={**NEW_REPOSITORY, "tag_name": constant("other")},
+    ),
+    Row("GET", f"{R}/tags/{{tag_name}}/history", repository("tag:list"), params={"tag_name": constant("1")}),
+    Row("POST", f"{R}/tags/{{tag_name}}/restore", repository("tag:create"), body={}, params=UNTAGGED),
+    Row(
+        "POST",
+        f"{R}/transfer",
+        repository("repository:delete"),
+        ok=201,
+        body=to_a_twin,
+        params=NEW_REPOSITORY,
+        # It also takes repository:create and repository:push where the repository goes.
+        but={"system robot": 403},
+    ),
+    Row("GET", "/api/version", NOTHING),
+    Row("GET", f"{API}/schedules", system("jobservice-monitor:list")),
+    Row("DELETE", f"{API}/users/{{user_id}}/lock", system("user:update")),
+    # ── quotas ──
+    Row("GET", f"{API}/quotas", system("quota:list")),
+    Row("GET", f"{API}/quotas/", system("quota:list")),
+    Row("GET", f"{API}/quotas/{{id}}", system("quota:read")),
+    Row("PUT", f"{API}/quotas/{{id}}", system("quota:update"), body={"hard": {"storage": -1}}),
+    # ── trusted issuers ──
+    Row("GET", f"{API}/issuers", system("trusted-issuer:list")),
+    Row("POST", f"{API}/issuers", system("trusted-issuer:create"), ok=201, body=new_issuer),
+    Row("GET", f"{API}/issuers/{{issuer_id}}", system("trusted-issuer:read")),
+    Row("PUT", f"{API}/issuers/{{issuer_id}}", system("trusted-issuer:update"), body=same_issuer),
+    Row("DELETE", f"{API}/issuers/{{issuer_id}}", system("trusted-issuer:delete")),
+    # ── purging the audit log ──
+    Row("GET", f"{API}/system/purgeaudit", system("purge-audit:list")),
+    Row("GET", f"{API}/system/purgeaudit/{{purge_id}}", system("purge-audit:read")),
+    Row("PUT", f"{API}/system/purgeaudit/{{purge_id}}", system("purge-audit:stop")),
+    Row("GET", f"{API}/system/purgeaudit/{{purge_id}}/log", system("purge-audit:read")),
+    Row("GET", f"{API}/system/purgeaudit/schedule", system("purge-audit:read")),
+    Row(
+        "POST",
+        f"{API}/system/purgeaudit/schedule",
+        system("purge-audit:create"),
+        ok=201,
+        body={"schedule": {"type": "Daily"}, "parameters": KEPT},
+    ),
+    Row(
+        "PUT",
+        f"{API}/system/purgeaudit/schedule",
+        system("purge-audit:update"),
+        body={"schedule": {"type": "None"}, "parameters": KEPT},
+    ),
+    # ── sessions and login tokens ──
+    Row("GET", f"{API}/users/current/sessions", SIGN_IN),
+    Row("DELETE", f"{API}/users/current/sessions/{{session_id}}", SIGN_IN),
+    Row("POST", f"{API}/users/current/tokens", PERSON, ok=201, body=named("name", "token")),
+    Row("GET", f"{API}/users/{{user_id}}/sessions", system("session:list")),
+    Row("DELETE", f"{API}/users/{{user_id}}/sessions", system("session:delete")),
+]
+for _maker, _need, _variant in (
+    (_system_robot, system, "of the system"),
+    (_project_robot, project, "of a project"),
+):
+    _trusts = f"{API}/robots/{{robot_id}}/trusts"
+    ROWS += [
+        Row(
+            method,
+            path,
+            _need(permission),
+            ok=ok,
+            body=body,
+            params={"robot_id": _maker},
+            variant=_variant,
+            hidden="robot:read",
+        )
+        for method, path, permission, ok, body in (
+            ("GET", _trusts, "robot:read", 200, None),
+            ("POST", _trusts, "robot:update", 201, new_trust),
+            ("GET", f"{_trusts}/{{trust_id}}", "robot:read", 200, None),
+            ("PUT", f"{_trusts}/{{trust_id}}", "robot:update", 200, {"claims": {"sub": "other"}}),
+            ("DELETE", f"{_trusts}/{{trust_id}}", "robot:update", 200, None),
+        )
+    ]
 
 # ── /v2 ─────────────────────────────────────────────────────────────────────────────────────────────────
 

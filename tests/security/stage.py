@@ -5,6 +5,7 @@ Everything is put in place below the API, so that what is asked is the only thin
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -184,6 +185,13 @@ class Stage:
         address = f"192.0.2.{EVERYBODY.index(somebody) + 20}" if somebody in EVERYBODY else "192.0.2.7"
         return await self.actors[somebody.name].request(method, target, body, sent, client=address)
 
+    async def status(self, somebody: Somebody, method: str, target: str, body: bytes) -> int:
+        """What they get; 500 if the application fails."""
+        try:
+            return (await self.ask(somebody, method, target, body)).status
+        except Exception:  # noqa: BLE001 - a matrix with a wrong cell says more than one without the rest
+            return 500
+
     # ── fresh things ────────────────────────────────────────────────────────────────────────────────────
 
     def name(self, kind: str) -> str:
@@ -300,6 +308,41 @@ class Stage:
             name=name,
             issuer=f"https://{name}.example",
         )
+
+    async def trust(self) -> int:
+        """Of the robot that was made last."""
+        return await self.number(
+            "INSERT INTO robot_trusts (robot_id, issuer_id, claims, created_at)"
+            " VALUES ((SELECT max(account_id) FROM robots), :issuer, :claims, 1)",
+            issuer=await self.issuer(),
+            claims=json.dumps({"sub": self.name("subject")}),
+        )
+
+    async def session(self, username: str) -> str:
+        """A login token's, of which nobody knows the secret."""
+        found = hashlib.sha256(self.name("session").encode()).hexdigest()
+        await self.registry.change(
+            "INSERT INTO sessions (id, user_id, kind, name, epoch, address, user_agent, created_at, last_seen_at,"
+            " expires_at) VALUES (:id, :user, 'token', '', 1, '', '', :now, :now, :far)",
+            id=found,
+            user=await self.user_id(username),
+            now=int(time.time() * 1000),
+            far=FAR,
+        )
+        return found
+
+    async def attached_label(self, place: str, path: str) -> int:
+        """On the artifact that is tagged 1."""
+        label = await self.label(place)
+        await self.registry.change(
+            "INSERT INTO artifact_labels (manifest_id, label_id, created_at) SELECT t.manifest_id, :label, 1"
+            " FROM tags t JOIN repositories r ON r.id = t.repository_id WHERE t.name = '1' AND r.path = :path"
+            " AND r.project_id = :project",
+            label=label,
+            path=path,
+            project=await self.project_id(place),
+        )
+        return label
 
     async def role(self) -> int:
         return await self.number(

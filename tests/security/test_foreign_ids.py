@@ -43,7 +43,7 @@ def database_url(sqlite_url: str) -> str:
 async def stage(anyio_backend: str, database_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
     async with Stage.open(tmp_path / "data", database_url) as opened:
         await opened.registry.root.push_image(f"b/{BOBS.path}", "1")
-        await opened.registry.change("UPDATE users SET last_login_at = 9000000000000000")
+        await opened.registry.change("UPDATE users SET last_login_at = 4000000000000")
         yield opened
 
 
@@ -335,19 +335,28 @@ async def test_R10_a_list_is_filtered_and_sorted_by_what_it_shows_and_nothing_el
             continue
         shown = (names_in(operation["responses"]["200"], document) - SECRET) | OFFERED.get(row.path, set())
         target = (await request_for(replace(row, query=""), stage, ROOT)).target
+        more = row.query.replace("?", "&")
+        whole = await stage.registry.root.get(f"{target}?{more}")
         for key in [*COLUMNS, *RELATIONS]:
             for query in _queries(key, offered):
-                answer = await stage.registry.root.get(f"{target}?{query}{row.query.replace('?', '&')}")
+                answer = await stage.registry.root.get(f"{target}?{query}{more}")
                 if answer.status == 400 or (key in shown and answer.status == 200):
+                    continue
+                if (answer.body, answer.get("x-total-count")) == (whole.body, whole.get("x-total-count")):
+                    # A list that has an order of its own passes both over.
                     continue
                 found.append(f"{row} with {query}: {answer.status}")
     assert not found, "\n".join(["", *found])
 
 
+FORMS = ("%3D~a", "%3D1", "%3D%5B1~2%5D", "%3D%7Ba%20b%7D", "%3D%28a%20b%29")
+
+
 def _queries(key: str, offered: set[str]) -> list[str]:
-    filters = [f"q={key}%3D~a", f"q={key}%3D1", f"q={key}%3D%5B1~2%5D", f"q={key}%3D%7Ba%20b%7D"]
-    sorts = [f"sort={key}", f"sort=-{key}"]
-    return [*(filters if "q" in offered else []), *(sorts if "sort" in offered else [])]
+    """A filter, each time of another form, and a sort."""
+    turn = sum(key.encode())
+    filters = [f"q={key}{FORMS[turn % len(FORMS)]}"] if "q" in offered else []
+    return [*filters, f"sort={'-' * (turn % 2)}{key}"] if "sort" in offered else filters
 
 
 async def test_the_rows_have_a_maker_for_every_parameter(stage: Stage) -> None:
