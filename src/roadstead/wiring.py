@@ -34,8 +34,10 @@ from roadstead.identity.accounts.service import Accounts
 from roadstead.identity.authentication import Authenticator
 from roadstead.identity.federation.exchange import Exchange
 from roadstead.identity.federation.issuers import IssuerKeys
+from roadstead.identity.groups.service import Groups
 from roadstead.identity.jobs import SWEEP, SweepIdentity
 from roadstead.identity.keys import KeyRing, upload_secret
+from roadstead.identity.lockouts import Lockouts
 from roadstead.identity.passwords import PasswordHasher, generate_password, hash_password
 from roadstead.identity.principals import OPERATOR
 from roadstead.identity.queries import accounts_page
@@ -81,6 +83,7 @@ from roadstead.registry.manifests.listeners import PullStatistics
 from roadstead.registry.manifests.pulls import PullCounter
 from roadstead.registry.manifests.service import Manifests
 from roadstead.registry.referrers.service import Referrers
+from roadstead.registry.state import RegistryState
 from roadstead.registry.tags.editing import TagEditor
 from roadstead.registry.tags.jobs import FORGET_TAGS, ForgetTagHistory
 from roadstead.registry.tags.service import Tags
@@ -197,6 +200,7 @@ def handlers(
     *,
     forwarder: AuditForwarder,
     sessions: Sessions,
+    lockouts: Lockouts,
     tag_history: ForgetTagHistory,
 ) -> Mapping[str, JobHandler]:
     """Who does which kind of job."""
@@ -207,7 +211,7 @@ def handlers(
         FOLD: FoldQuotas(database),
         FORGET_TAGS: tag_history,
         FORWARD: forwarder,
-        SWEEP: SweepIdentity(sessions),
+        SWEEP: SweepIdentity(sessions, lockouts),
         PURGE: PurgeAuditLog(database, forwarder.ships),
     }
 
@@ -323,6 +327,7 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
                     dispatcher,
                     forwarder=forwarder,
                     sessions=sessions,
+                    lockouts=Lockouts(database, settings.auth),
                     tag_history=tag_history,
                 ),
                 owner=f"{socket.gethostname()}:{os.getpid()}",
@@ -353,11 +358,18 @@ async def build(settings: Settings) -> AsyncIterator[Roadstead]:
                     self_registration=lambda: configurations.flag("self_registration"),
                 ),
                 sessions=sessions,
+                groups=Groups(database, authority),
                 configurations=configurations,
                 configuration_admin=ConfigurationAdmin(authority, configurations),
                 notes=notes,
                 audit_logs=AuditLogs(database, authority),
                 audit_purges=AuditPurges(database, authority),
+                state=RegistryState(
+                    database,
+                    store,
+                    authority,
+                    folder=settings.blobs_folder if settings.storage.driver == "filesystem" else None,
+                ),
                 immutable_rules=ImmutableRules(database, authority),
                 quotas=Quotas(database, authority),
                 repositories=repositories,

@@ -31,6 +31,8 @@ from roadstead.api import (
     sessions,
     system,
     tags,
+    unbuilt,
+    usergroups,
     users,
 )
 from roadstead.api.cookies import telling_token
@@ -68,7 +70,10 @@ def routers() -> Sequence[APIRouter]:
         networks.router,
         quotas.router,
         sessions.router,
+        usergroups.router,
         users.router,
+        # The last: whatever is built comes before it.
+        unbuilt.router,
     ]
 
 
@@ -86,6 +91,7 @@ def create_web() -> FastAPI:
     speak_harbor(web)
     for router in routers():
         web.include_router(router, prefix=PREFIX, responses=REFUSALS)
+    web.include_router(system.unversioned, responses=REFUSALS)
     return web
 
 

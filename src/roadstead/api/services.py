@@ -12,6 +12,7 @@ from roadstead.config.settings import Settings
 from roadstead.db.database import Database
 from roadstead.identity.accounts.service import Accounts
 from roadstead.identity.authentication import Authenticator
+from roadstead.identity.groups.service import Groups
 from roadstead.identity.service import Users
 from roadstead.identity.sessions.service import Sessions
 from roadstead.immutability.service import ImmutableRules
@@ -35,6 +36,7 @@ from roadstead.registry.artifacts.additions import Additions
 from roadstead.registry.artifacts.copying import ArtifactCopies
 from roadstead.registry.artifacts.service import Artifacts
 from roadstead.registry.directory.service import RepositoryDirectory
+from roadstead.registry.state import RegistryState
 from roadstead.registry.tags.editing import TagEditor
 from roadstead.storage.protocol import BlobStore
 
@@ -56,11 +58,13 @@ class Services:
     users: Users
     accounts: Accounts
     sessions: Sessions
+    groups: Groups
     configurations: Configurations
     configuration_admin: ConfigurationAdmin
     notes: AuditNotes
     audit_logs: AuditLogs
     audit_purges: AuditPurges
+    state: RegistryState
     robots: Robots
     issuers: TrustedIssuers
     trusts: Trusts
