@@ -15,7 +15,7 @@ async def test_a_quota_has_harbors_shape(registry: Registry) -> None:
     await registry.alice.push_blob("a/one", b"x" * 1000)
     found = await quota_of(registry, "a")
     assert found.keys() == {"id", "ref", "hard", "used", "creation_time", "update_time"}
-    assert found["ref"]["owner_name"] == "alice"
+    assert str(found["ref"]["owner_name"]) == "alice"
     assert found["hard"]["storage"] == -1
     assert found["used"]["storage"] == 1000
     assert found["used"]["repositories"] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from tests.registry.asgi import Answer
 from tests.registry.registries import Registry
@@ -10,7 +11,7 @@ from tests.registry.registries import Registry
 from roadstead.quota.jobs import FoldQuotas
 
 
-async def quota_of(registry: Registry, project: str) -> dict[str, dict[str, int]]:
+async def quota_of(registry: Registry, project: str) -> dict[str, Any]:
     number = await registry.scalar("SELECT id FROM projects WHERE name = :name", name=project)
     answer = await registry.root.get(f"/api/v2.0/quotas?reference=project&reference_id={number}")
     assert answer.status == 200, answer
@@ -20,7 +21,7 @@ async def quota_of(registry: Registry, project: str) -> dict[str, dict[str, int]
 
 
 async def used(registry: Registry, project: str) -> int:
-    return (await quota_of(registry, project))["used"]["storage"]
+    return int((await quota_of(registry, project))["used"]["storage"])
 
 
 async def put_quota(registry: Registry, number: object, **hard: int) -> Answer:

@@ -57,7 +57,7 @@ async def listQuotas(  # noqa: N802 - Harbor's operation names
     listing: Listing,
     *,
     reference: Annotated[
-        str, Query(max_length=64, description="Of what: project, user or system; of all without it.")
+        str, Query(max_length=64, description="Of what: project, user or system; of projects without it.")
     ] = "",
     reference_id: Annotated[
         str, Query(max_length=64, description="Only of this project or user, by its number.")

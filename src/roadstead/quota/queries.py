@@ -155,10 +155,8 @@ _LOCK_PROJECT = select(PROJECTS.c.id).where(PROJECTS.c.id == bindparam("project_
 def quotas_page(
     conn: Connection, request: ListRequest, *, reference: str, reference_id: str
 ) -> tuple[list[RowMapping], int]:
-    """The page of a list; empty texts are any.  The newest first."""
-    statement = _SHOWN
-    if reference:
-        statement = statement.where(QUOTAS.c.reference == reference)
+    """The page of a list, the newest first; an empty id is any."""
+    statement = _SHOWN.where(QUOTAS.c.reference == reference)
     if reference_id:
         statement = statement.where(_FIELDS["reference_id"].column == reference_id)
     default: Sequence[Any] = (QUOTAS.c.created_at.desc(), QUOTAS.c.id.desc())

@@ -62,14 +62,17 @@ class Quotas:
     async def list(
         self, principal: Principal, request: ListRequest, *, reference: str = "", reference_id: str = ""
     ) -> tuple[list[ShownQuota], int]:
-        """A page of quotas, of one kind or of one project or person, and how many there are."""
+        """A page of quotas of one kind, or of one project or person, and how many there are.
+
+        Those of projects, where no kind is named: Harbor has no others, and its clients know projects by the id.
+        """
         await self._authority.system(principal, "quota:list")
         if reference == queries.SYSTEM:
             await self._database.write(queries.ensure_quota_of_system, now=self._clock())
         if reference == queries.USER and _is_id(reference_id):
             await self._database.write(queries.ensure_quota_of_user, int(reference_id), now=self._clock())
         rows, total = await self._database.read(
-            queries.quotas_page, request, reference=reference, reference_id=reference_id
+            queries.quotas_page, request, reference=reference or queries.PROJECT, reference_id=reference_id
         )
         return [_shown(row) for row in rows], total
 
