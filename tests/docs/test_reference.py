@@ -13,6 +13,7 @@ import pytest
 from tests.docs.pages import DOCS, ROOT, headings
 
 import roadstead
+from roadstead.api.reference import rest_page
 from roadstead.cli.reference import command_page
 from roadstead.config.catalogue import values
 from roadstead.errors import RoadsteadError
@@ -75,6 +76,11 @@ def test_every_kind_of_event_has_an_entry_and_every_entry_a_kind() -> None:
 def test_the_page_of_the_command_line_is_current() -> None:
     page = (DOCS / "reference" / "command-line.md").read_text(encoding="utf-8")
     assert page == command_page(), "run: make generated"
+
+
+def test_the_list_of_endpoints_is_current() -> None:
+    page = (DOCS / "reference" / "rest-api.md").read_text(encoding="utf-8")
+    assert page == rest_page(page), "run: make generated"
 
 
 def _limits(heading: str) -> list[tuple[str, str]]:

@@ -24,6 +24,8 @@ Roadstead is an OCI registry for container images, charts and other artifacts.
   roadstead serve                          # start a registry on localhost:5000
   roadstead check                          # find out what is wrong, if anything is
   roadstead user create anna               # add a person who may sign in
+  roadstead project create team            # make a project
+  roadstead member add team anna --role developer
   roadstead user reset-password admin      # set a new password
   roadstead config explain                 # what can be set, and how
 
@@ -42,6 +44,7 @@ _MEMBERS = {
     "role": ("roadstead.cli.role:role", "Make, list and delete roles that members can have."),
     "robot": ("roadstead.cli.robot:robot", "Make, list and change accounts for programs."),
     "issuer": ("roadstead.cli.issuer:issuer", "Say whose identity tokens may stand for a robot's secret."),
+    "group": ("roadstead.cli.group:group", "Make, list and change groups of people."),
     "session": (
         "roadstead.cli.session:session",
         "See and end where somebody is signed in.",

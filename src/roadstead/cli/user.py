@@ -210,6 +210,21 @@ def enable(admin: Administration, username: str) -> None:
 
 
 @command(
+    "unlock",
+    examples=[
+        ("Forget the wrong passwords that shut somebody out", "roadstead user unlock anna"),
+        ("On a server", "roadstead user unlock anna --server https://registry.example.com"),
+    ],
+)
+@click.argument("username")
+@administered
+def unlock(admin: Administration, username: str) -> None:
+    """Let an account try again at once that too many wrong passwords have shut out."""
+    admin.delete(path("users", user_id(admin, username), "lock"))
+    say(f"{username} may try again.")
+
+
+@command(
     "set-admin",
     examples=[
         ("Make somebody an administrator", "roadstead user set-admin anna"),
@@ -242,7 +257,18 @@ def delete(admin: Administration, username: str, yes: bool) -> None:
     say(f"{username} is deleted.")
 
 
-for member in (list_users, show, create, reset_password, change_password, disable, enable, set_admin, delete):
+for member in (
+    list_users,
+    show,
+    create,
+    reset_password,
+    change_password,
+    disable,
+    enable,
+    unlock,
+    set_admin,
+    delete,
+):
     user.add_command(member)
 
 
