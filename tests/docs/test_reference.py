@@ -7,6 +7,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from unittest.mock import MagicMock
 
 import pytest
@@ -21,6 +22,7 @@ from roadstead.registry.http import Route
 from roadstead.registry.routes import routes
 
 SOURCE = ROOT / "src" / "roadstead"
+_EVENT_KIND = re.compile(r"[a-z_]+\.[a-z_]+")
 # `{"code": "USAGE"}`: what the command line makes up without an exception of ours.
 _COMMAND_LINE_CODE = re.compile(r'"code": "([A-Z_]+)"')
 
@@ -53,20 +55,39 @@ def test_an_error_s_entry_has_causes_a_remedy_and_an_example(code: str) -> None:
 
 
 def _event_kinds() -> set[str]:
-    """The second argument of every `record(conn, KIND, …)`, looked up where it is defined."""
-    kinds = set()
+    """What every `record(conn, KIND, …)` of the outbox names.
+
+    A function that is given the kind is called with it in its module: there, every text of that form is one.
+    """
+    kinds: set[str] = set()
     for path in SOURCE.rglob("*.py"):
         module = ast.parse(path.read_text(encoding="utf-8"))
+        recorders = {
+            alias.asname or alias.name
+            for node in ast.walk(module)
+            if isinstance(node, ast.ImportFrom) and node.module == "roadstead.events.outbox"
+            for alias in node.names
+            if alias.name == "record"
+        }
         for node in ast.walk(module):
-            if not (
-                isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "record"
-            ):
-                continue
-            kind = node.args[1]
-            assert isinstance(kind, ast.Name), f"{path.name}: an event's kind is a constant of its module"
-            name = ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)
-            kinds.add(getattr(importlib.import_module(name), kind.id))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in recorders:
+                kinds |= _kinds_named(path, module, node.args[1])
     return kinds
+
+
+def _kinds_named(path: Path, module: ast.Module, kind: ast.expr) -> set[str]:
+    name = ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)
+    if isinstance(kind, ast.Constant):
+        return {str(kind.value)}
+    assert isinstance(kind, ast.Name), f"{path.name}: an event's kind is a constant, or given"
+    found = getattr(importlib.import_module(name), kind.id, None)
+    if isinstance(found, str):
+        return {found}
+    return {
+        str(node.value)
+        for node in ast.walk(module)
+        if isinstance(node, ast.Constant) and _EVENT_KIND.fullmatch(str(node.value))
+    }
 
 
 def test_every_kind_of_event_has_an_entry_and_every_entry_a_kind() -> None:
@@ -105,14 +126,14 @@ def test_a_limit_that_is_fixed_has_its_value(value: str, where: str) -> None:
 def test_every_setting_that_a_page_names_exists() -> None:
     sections = {setting.name.partition(".")[0] for setting in values() if "." in setting.name}
     names = {setting.name for setting in values()}
+    kinds = set(headings("events.md", "##"))
     pattern = re.compile(rf"`((?:{'|'.join(sorted(sections))})\.[a-z_.]+)`")
     for page in DOCS.rglob("*.md"):
         for found in pattern.findall(page.read_text(encoding="utf-8")):
             known = found in names or any(name.startswith(f"{found}.") for name in names)
-            # `registry/http.py` and the like are files; checks are called like sections.
-            assert known or found.endswith((".py", ".md", ".example.com")) or _is_check(found), (
-                f"{page.name}: {found}"
-            )
+            # `registry/http.py` and the like are files; checks and events are called like sections.
+            known = known or found in kinds or _is_check(found)
+            assert known or found.endswith((".py", ".md", ".example.com")), f"{page.name}: {found}"
 
 
 def _is_check(name: str) -> bool:
