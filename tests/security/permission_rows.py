@@ -316,7 +316,9 @@ async def new_issuer(stage: Stage, who: Somebody) -> object:
 
 
 async def same_issuer(stage: Stage, who: Somebody) -> object:
-    issuer = await stage.registry.scalar("SELECT issuer FROM trusted_issuers ORDER BY id DESC LIMIT 1")
+    issuer = await stage.registry.scalar(
+        "SELECT max(issuer) FROM trusted_issuers WHERE id = (SELECT max(id) FROM trusted_issuers)"
+    )
     return {"name": stage.name("issuer"), "issuer": issuer, "audience": "other", "jwks": {"keys": [JWK]}}
 
 
