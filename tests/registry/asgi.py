@@ -125,8 +125,9 @@ def check(answer: Answer, method: str) -> None:
         assert answer.body == b"", answer
     elif length is not None:
         assert int(length) == len(answer.body), answer
-    # What is not built says so.
-    assert answer.status < 500 or answer.status == 501, answer
+    # What is not built says so; who cannot answer now says when to come back.
+    later = answer.status == 503 and answer.get("retry-after")
+    assert answer.status < 500 or answer.status == 501 or later, answer
     assert not answer.messages[-1].get("more_body", False)
 
 
