@@ -27,7 +27,7 @@ from roadstead.db.tables.users import CHOSEN, HANDED_OVER
 from roadstead.errors import Denied, RoadsteadError, TooManyRequests, Unauthenticated
 from roadstead.identity import login_tokens, queries
 from roadstead.identity.credentials import Bearer, Password, parse_authorization
-from roadstead.identity.lockouts import KNOWN_NOTED_EVERY, Lockouts, source_of
+from roadstead.identity.lockouts import KNOWN_NOTED_EVERY, Lockouts, SharedCount, source_of
 from roadstead.identity.passwords import PasswordHasher, is_secret_hash, secret_matches
 from roadstead.identity.principals import ANONYMOUS, Principal
 from roadstead.identity.queries import Account, Credentials
@@ -189,24 +189,17 @@ class Authenticator:
         account = name or self._mac(Password(credentials.username, b"")).hex()
         source = source_of(here.address)
         shared = await self._lockouts.look(name or "", source)
-        if shared.known_at:
-            self._throttle.meet(account, source)
-        if shared.lifted_at:
-            self._throttle.forgive(account, before=shared.lifted_at)
+        known = self._remembered(key)
+        if known is not None:
+            # Meanwhile another request brought the same proof.
+            return known
         try:
-            self._throttle.check(account, source)
-            shared.check()
+            self._admit(account, source, shared)
         except TooManyRequests:
             self._refused(name, here, "too many wrong passwords")
             raise
-        task = self._checking.get(key)
-        if task is None:
-            task = asyncio.create_task(self._check(name, credentials.password, key))
-            self._checking[key] = task
-            task.add_done_callback(lambda done: self._checked(key, done))
         try:
-            # The same proof in many requests is compared once; a client that leaves stops only its own wait.
-            known = await asyncio.shield(task)
+            known = await self._compared(name, credentials.password, key)
         except WrongCredentials as error:
             counts = self._throttle.failed(account, source, key[:8])
             if counts:
@@ -217,6 +210,24 @@ class Authenticator:
         if self._clock() - shared.known_at >= KNOWN_NOTED_EVERY:
             self._later(self._lockouts.know(name or "", source))
         return self._told(known, here)
+
+    def _admit(self, account: str, source: str, shared: SharedCount) -> None:
+        """Raises `TooManyRequests` if strangers have had their tries, here or on any worker."""
+        if shared.known_at:
+            self._throttle.meet(account, source)
+        if shared.lifted_at:
+            self._throttle.forgive(account, before=shared.lifted_at)
+        self._throttle.check(account, source)
+        shared.check()
+
+    async def _compared(self, name: str | None, password: bytes, key: bytes) -> _Remembered:
+        """The same proof in many requests is compared once; a client that leaves stops only its own wait."""
+        task = self._checking.get(key)
+        if task is None:
+            task = asyncio.create_task(self._check(name, password, key))
+            self._checking[key] = task
+            task.add_done_callback(lambda done: self._checked(key, done))
+        return await asyncio.shield(task)
 
     async def renew(self, refresh_token: str) -> Principal:
         """Whose refresh token this is, as the account's row has it now.  Raises `TokenInvalid`."""
