@@ -7,7 +7,7 @@ TESTS ?=
 SOAK ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format generated lock fuzz conformance clients bench soak check-readme clean
+.PHONY: help setup run test lint format generated lock fuzz compat conformance clients bench soak check-readme clean
 
 help:  ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ lock: setup  ## Pin the dependencies of pyproject.toml again (LOCK=--upgrade: th
 
 fuzz: setup  ## Feed random input to the parsers for FUZZ_SECONDS (an hour)
 	scripts/fuzz
+
+compat: setup  ## Drive the admin API with Harbor's clients, and with COMPAT_EXAMPLES random requests (200 an operation)
+	COMPAT_EXAMPLES=$${COMPAT_EXAMPLES:-200} $(PYTHON_IN_VENV) -m pytest tests/compat $(TESTS)
 
 conformance: setup  ## Run the OCI distribution conformance suite
 	scripts/conformance

@@ -28,5 +28,5 @@ def running(
 
 
 def _registry(folder: Path, database_url: str) -> RunningRegistry:
-    # What a password's hash costs is not the matter here, and many are asked for.
-    return RunningRegistry(folder / "data", database_url=database_url)
+    # Other tests may have the processors.
+    return RunningRegistry(folder / "data", database_url=database_url, ready_within=180)

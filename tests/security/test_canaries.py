@@ -143,6 +143,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Run]:
     registry = RunningRegistry(
         tmp_path / "data",
         workers=2,
+        ready_within=180,
         environment={
             "ROADSTEAD_CONFIG": str(tmp_path / "config.yaml"),
             "ROADSTEAD_ADMIN_PASSWORD": "",
