@@ -123,7 +123,7 @@ def _of_types(types: Sequence[str]) -> ColumnElement[bool]:
 
 
 def _is(name: str) -> ColumnElement[bool]:
-    operation, _, resource_type = name.partition("_")
+    operation, _, resource_type = name.rpartition("_")
     return and_(AUDIT_LOG.c.operation == operation, AUDIT_LOG.c.resource_type == resource_type)
 
 

@@ -29,7 +29,7 @@ ALWAYS_WRITTEN = "update_configuration"
 _ENDPOINT = re.compile(
     r"(?:(?:udp|tcp|tls)://)?(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):(?P<port>[0-9]{1,5})"
 )
-_EVENT_TYPE = re.compile(r"[a-z]+(?:-[a-z]+)*_[a-z]+(?:-[a-z]+)*")
+_EVENT_TYPE = re.compile(r"[a-z]+(?:[-_][a-z]+)*_[a-z]+(?:-[a-z]+)*")
 
 
 @dataclass(frozen=True, slots=True)
