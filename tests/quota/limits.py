@@ -36,7 +36,7 @@ async def limit(registry: Registry, project: str, **hard: int) -> None:
     assert (answer.status, answer.body) == (200, b""), answer
 
 
-async def configure(registry: Registry, **values: int) -> None:
+async def configure(registry: Registry, **values: int | str) -> None:
     answer = await registry.root.request(
         "PUT",
         "/api/v2.0/configurations",

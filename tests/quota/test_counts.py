@@ -88,7 +88,7 @@ async def test_many_who_push_tags_at_once_stay_within_the_limit(registry: Regist
 
 
 async def test_many_who_make_projects_at_once_stay_within_the_limits(registry: Registry) -> None:
-    await configure(registry, count_quota_projects=6)
+    await configure(registry, count_quota_projects=6, project_creation_restriction="everyone")
     answers = await asyncio.gather(*(create_project(registry, f"new{n}") for n in range(6)))
     assert sorted(answer.status for answer in answers) == [201] * 2 + [403] * 4
     await configure(registry, count_quota_projects=-1, count_quota_projects_per_user=5)

@@ -116,6 +116,20 @@ _CHANGE = PreparedStatement(_changing())
 _SPEND = PreparedStatement(delete(HOLDS).where(HOLDS.c.id == bindparam("hold_id")).returning(HOLDS.c.bytes))
 
 
+def _linking_and_changing() -> ReturningInsert[int]:
+    blob = bindparam("blob_id", type_=PROJECT_BLOBS.c.blob_id.type)
+    linked = postgresql.insert(PROJECT_BLOBS).from_select(
+        ["project_id", "blob_id"], select(REPOSITORIES.c.project_id, blob).where(_HERE)
+    )
+    kept = linked.on_conflict_do_nothing().returning(PROJECT_BLOBS.c.project_id).cte("kept")
+    change = select(kept.c.project_id, bindparam("size", type_=CHANGES.c.bytes.type))
+    limit = of_project(STORAGE_LIMIT, bindparam("project_id"))
+    return insert(CHANGES).from_select(["project_id", "bytes"], change).returning(limit.label("limit"))
+
+
+_LINK_AND_CHANGE = PreparedStatement(_linking_and_changing())
+
+
 class Bill:
     """What one transaction adds to a project, in one of its repositories.
 
@@ -178,9 +192,17 @@ def charge_blob(
     size: int,
     *,
     hold: Hold | None = None,
+    reserved: int = 0,
 ) -> None:
-    """A `Bill` of one blob."""
-    bill = Bill(conn, project_id, repository_id, hold=hold)
+    """A `Bill` of one blob.  Where nothing was reserved, PostgreSQL needs a single statement for it, mostly."""
+    if conn.dialect.name == "postgresql" and hold is None and not reserved:
+        place = {"project_id": project_id, "repository_id": repository_id, "blob_id": blob_id}
+        row = _LINK_AND_CHANGE.first(conn, {**place, "size": size})
+        if row is not None:
+            if size and row[0] is not None and row[0] >= 0:
+                raise Unreserved(project_id, size)
+            return
+    bill = Bill(conn, project_id, repository_id, hold=hold, reserved=reserved)
     bill.blob(blob_id, size)
     bill.settle()
 

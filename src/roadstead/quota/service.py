@@ -94,17 +94,29 @@ class Quotas:
         A limit may be beneath what is used: nothing goes away, and nothing more comes in.
         """
         await self._authority.system(principal, "quota:update")
-        await self._database.write(_update, principal, quota_id, dict(hard), now=self._clock())
+        now = self._clock()
+        project_id = await self._database.write(_update, principal, quota_id, dict(hard), now=now)
+        if project_id is not None and STORAGE in hard:
+            # Once more, for those who had read the old limit and waited for us to be charged.
+            await self._database.write(_count_all, project_id, now=now)
 
 
-def _update(conn: Connection, principal: Principal, quota_id: int, hard: dict[str, int], *, now: int) -> None:
+def _count_all(conn: Connection, project_id: int, *, now: int) -> None:
+    # From here on, nobody is in the middle of charging the project without looking at its limit.
+    queries.lock_project(conn, project_id)
+    tell(conn, project_id, now=now)
+
+
+def _update(
+    conn: Connection, principal: Principal, quota_id: int, hard: dict[str, int], *, now: int
+) -> int | None:
+    """The project's id, where it is a project's."""
     before = queries.shown_quota(conn, quota_id)
     if before is None:
         raise _unknown(quota_id)
     _check(before["reference"], hard)
     project_id = before["ref_id"] if before["reference"] == queries.PROJECT else None
     if project_id is not None:
-        # From here on, nobody is in the middle of charging the project without looking at its limit.
         queries.lock_project(conn, project_id)
     queries.set_limits(conn, quota_id, hard, now=now)
     if project_id is not None:
@@ -124,6 +136,7 @@ def _update(conn: Connection, principal: Principal, quota_id: int, hard: dict[st
         user=principal.username,
     )
     trail.record(conn, principal, "update", "quota", name, now=now, project_id=project_id, payload=changed)
+    return int(project_id) if project_id is not None else None
 
 
 def _check(reference: str, hard: Mapping[str, int]) -> None:

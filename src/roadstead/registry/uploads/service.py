@@ -28,7 +28,7 @@ from roadstead.oci.names import RepositoryName
 from roadstead.projects.access import WIDTH, AccessFacts
 from roadstead.projects.roles import Action
 from roadstead.projects.service import Projects
-from roadstead.quota.ledger import Bill, Unreserved, credit_upload
+from roadstead.quota.ledger import Bill, Unreserved, charge_blob, credit_upload
 from roadstead.quota.reservations import Reservations
 from roadstead.registry.blobs import queries as blob_queries
 from roadstead.registry.calls import ClientGone
@@ -242,10 +242,11 @@ class Uploads:
         blob, kept = blob_queries.insert_blob(
             conn, str(digest), size=done.size, storage_key=done.storage_key, now=now
         )
-        bill = Bill(conn, project_id, session.repository_id, reserved=reserved)
-        if blob_queries.link_blob(conn, session.repository_id, blob, now=now):
-            bill.blob(blob, done.size)
-        bill.settle()
+        repository = session.repository_id
+        if blob_queries.link_blob(conn, repository, blob, now=now):
+            charge_blob(conn, project_id, repository, blob, done.size, reserved=reserved)
+        else:
+            Bill(conn, project_id, repository, reserved=reserved).settle()
         return kept
 
     async def cancel(self, principal: Principal, name: RepositoryName, upload_id: str) -> None:
