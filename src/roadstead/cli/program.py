@@ -18,6 +18,8 @@ from roadstead.errors import RoadsteadError
 # Set by the shell that asks for completions.
 COMPLETION = "_ROADSTEAD_COMPLETE"
 
+HELP = ["-h", "--help"]
+
 TEACHING = """\
 Roadstead is an OCI registry for container images, charts and other artifacts.
 
@@ -81,7 +83,7 @@ def _print_version(ctx: click.Context, _parameter: click.Parameter, value: bool)
     cls=LazyGroup,
     members=_MEMBERS,
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": HELP, "max_content_width": 100},
     epilog=_EXIT_CODES,
     examples=[
         ("Start a registry on localhost:5000", "roadstead serve"),

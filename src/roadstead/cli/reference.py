@@ -9,7 +9,7 @@ import click
 
 from roadstead.cli.commands import Command, LazyGroup
 from roadstead.cli.exits import ExitCode
-from roadstead.cli.program import roadstead
+from roadstead.cli.program import HELP, roadstead
 
 _HEAD = """\
 # The command line
@@ -52,7 +52,10 @@ def _commands(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[tuple
 
 def _section(found: tuple[tuple[str, ...], click.Command]) -> str:
     path, command = found
-    context = click.Context(command, info_name=" ".join(path), max_content_width=100, terminal_width=100)
+    # click remembers a command's help option with the names of the first context that asks.
+    context = click.Context(
+        command, info_name=" ".join(path), max_content_width=100, terminal_width=100, help_option_names=HELP
+    )
     usage = " ".join([" ".join(path), *command.collect_usage_pieces(context)])
     parts = [f"\n## `{' '.join(path)}`\n\n{inspect.cleandoc(command.help or '')}\n\n```text\n{usage}\n```\n"]
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
