@@ -20,7 +20,6 @@ from roadstead.identity.sessions.rules import (
 )
 from roadstead.identity.sessions.service import Begun, Sessions
 from roadstead.registry.calls import Message, Scope, Send
-from roadstead.server.hosts import external_base, host_of
 
 # Harbor's name, which its tools send.
 SESSION = "sid"
@@ -65,9 +64,15 @@ async def signed_in_by_cookie(request: Request, sessions: Sessions, settings: Se
 
 def check_site(request: Request, settings: Settings) -> None:
     """Raises `ForgedRequest` for a request that a page of another site made."""
-    hosts = {urlsplit(url).netloc.lower() for url in settings.external_urls}
-    hosts |= {host_of(request.scope) or ""}
+    hosts = {urlsplit(url).netloc.lower() for url in settings.external_urls} | {_host(request.scope)}
+    hosts.discard("")
     check_origin(one_header(request, "origin"), one_header(request, "sec-fetch-site"), hosts)
+
+
+def _host(scope: Mapping[str, Any]) -> str:
+    """The server has seen to it that there is one, and well formed."""
+    found = [value for name, value in scope["headers"] if name == b"host"]
+    return found[0].decode("latin-1").lower() if len(found) == 1 else ""
 
 
 def one_header(request: Request, name: str) -> str | None:
@@ -110,5 +115,7 @@ def clear_session(scope: Mapping[str, Any], settings: Settings) -> str:
 
 
 def _set_cookie(scope: Mapping[str, Any], settings: Settings, value: str, lifetime: int) -> str:
-    secure = "; Secure" if external_base(scope, settings).startswith("https://") else ""
+    named = [url for url in settings.external_urls if urlsplit(url).netloc.lower() == _host(scope)]
+    address: str = [*named, *settings.external_urls, scope["scheme"]][0]
+    secure = "; Secure" if address.startswith("https") else ""
     return f"{SESSION}={value}; Path=/; Max-Age={lifetime}; HttpOnly; SameSite=Lax{secure}"
