@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 # Where requests of these tests come from, unless they say otherwise.
 HERE = "192.0.2.7"
-OPEN = {"registry": [], "api": [], "portal": []}
+OPEN: dict[str, list[str]] = {"registry": [], "api": [], "portal": []}
 
 
 async def set_rules(actor: Actor, where: str, query: str = "", **rules: Sequence[str]) -> Answer:
