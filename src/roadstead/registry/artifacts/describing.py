@@ -28,8 +28,11 @@ from roadstead.storage.protocol import BlobStore
 # In hand at once, of manifests and of configs: the rest is looked into another time.
 MOST_BYTES = 16 * 1024 * 1024
 AT_ONCE = 2
+# Smaller configs are read where they are: a thread would cost more.
+READ_INLINE = 8 * 1024
 # Indexes of indexes.
 _DEEPEST = 3
+_BATCH = 50
 
 # A manifest's id, its details, and its size with all that it names.
 Described = tuple[int, Document, int]
@@ -72,17 +75,21 @@ class Describer:
             _whereabouts, {row["repository_id"] for row in rows}, wanted, outlines.keys()
         )
         found, room = [], MOST_BYTES
+        # Images of one build often have one config.
+        known: dict[str, Document] = {}
         for row in rows:
             drawn = outlines[row["id"]]
             place = stored.get((row["repository_id"], drawn.config or ""))
             if place is not None and place[0] <= MOST_CONFIG_BYTES:
-                room -= place[0]
-                config = await self._read(place[1], place[0]) if room >= 0 else None
-                if config is None:
-                    continue
-                drawn.details["extra_attrs"] = await asyncio.to_thread(
-                    attributes, config, drawn.details["media_type"]
-                )
+                told = known.get(f"{drawn.details['media_type']} {place[1]}")
+                if told is None:
+                    room -= place[0]
+                    config = await self._read(place[1], place[0]) if room >= 0 else None
+                    if config is None:
+                        continue
+                    told = await _attributes(config, drawn.details["media_type"])
+                    known[f"{drawn.details['media_type']} {place[1]}"] = told
+                drawn.details["extra_attrs"] = told
             found.append((row["id"], drawn.details, _total(row, drawn, sizes)))
         return found
 
@@ -91,6 +98,12 @@ class Describer:
             return await read_blob(self._store, key, size)
         except RoadsteadError:
             return None
+
+
+async def _attributes(config: bytes, media_type: str) -> Document:
+    if len(config) <= READ_INLINE:
+        return attributes(config, media_type)
+    return await asyncio.to_thread(attributes, config, media_type)
 
 
 class DescribePushed:
@@ -104,14 +117,15 @@ class DescribePushed:
         self._describer = describer
 
     async def handle(self, events: Sequence[HappenedEvent]) -> None:
-        for event in events:
-            if event.project_id is None:
-                continue
-            found = await self._database.read(
-                _pushed, event.project_id, str(event.payload["repository"]), str(event.payload["digest"])
-            )
-            if found is not None:
-                await self._describer.describe([(found, 0)])
+        pushed = {
+            (event.project_id, str(event.payload["repository"]), str(event.payload["digest"])): None
+            for event in events
+            if event.project_id is not None
+        }
+        found = await self._database.read(_undescribed, list(pushed))
+        # In few transactions, whoever pushes in crowds.
+        for first in range(0, len(found), _BATCH):
+            await self._describer.describe(found[first : first + _BATCH])
 
 
 async def read_blob(store: BlobStore, key: str, size: int) -> bytes:
@@ -120,9 +134,15 @@ async def read_blob(store: BlobStore, key: str, size: int) -> bytes:
         return b"".join([piece async for piece in pieces])
 
 
-def _pushed(conn: Connection, project_id: int, path: str, digest: str) -> int | None:
-    repository = repository_id(conn, project_id, path)
-    return None if repository is None else queries.undescribed_id(conn, repository, digest)
+def _undescribed(conn: Connection, pushed: Sequence[tuple[int, str, str]]) -> list[tuple[int, int]]:
+    """`(id, bytes)` of those that are there, and that nobody has looked into."""
+    found = []
+    for project_id, path, digest in pushed:
+        repository = repository_id(conn, project_id, path)
+        row = None if repository is None else queries.undescribed_id(conn, repository, digest)
+        if row is not None:
+            found.append(row)
+    return found
 
 
 def _fitting(manifests: Sequence[tuple[int, int]]) -> list[int]:

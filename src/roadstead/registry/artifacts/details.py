@@ -41,7 +41,8 @@ class Outline:
 def outline(payload: bytes, media_type: str) -> Outline:
     try:
         manifest = parse_manifest(payload, media_type)
-        document = strict_json(payload, what="the manifest")
+        # Read again only for what the parser passes over.
+        entries = strict_json(payload, what="the manifest")["manifests"] if media_type in INDEXES else []
     except RoadsteadError:
         # It was taken once; rules have become stricter since.
         return Outline({"media_type": media_type}, None, len(payload))
@@ -49,7 +50,7 @@ def outline(payload: bytes, media_type: str) -> Outline:
     if manifest.annotations and _length(manifest.annotations) <= MOST_ANNOTATIONS:
         details["annotations"] = dict(manifest.annotations)
     if media_type in INDEXES:
-        details["references"] = [_reference(entry) for entry in document["manifests"][:MOST_REFERENCES]]
+        details["references"] = [_reference(entry) for entry in entries[:MOST_REFERENCES]]
     if any(_NYDUS in layer.annotations for layer in manifest.layers):
         details["nydus"] = True
     config = None

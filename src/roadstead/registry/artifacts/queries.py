@@ -25,6 +25,7 @@ from sqlalchemy import (
 from roadstead.db.insert import insert_ignore
 from roadstead.db.list_requests import Clause, ListRequest, take
 from roadstead.db.listing import Field, page_of
+from roadstead.db.statements import PreparedStatement
 from roadstead.db.tables import ArtifactLabel, Label
 from roadstead.errors import RequestInvalid
 from roadstead.oci.media_types import INDEXES
@@ -281,10 +282,12 @@ _CHILD_SIZES = (
     )
     .where(REFERENCES.c.manifest_id.in_(bindparam("ids", expanding=True)), REFERENCES.c.kind == "manifest")
 )
-_ID_IN_PROJECT = select(MANIFESTS.c.id, MANIFESTS.c.size).where(
-    MANIFESTS.c.repository_id == bindparam("repository_id"),
-    MANIFESTS.c.digest == bindparam("digest"),
-    MANIFESTS.c.details.is_(None),
+_UNDESCRIBED_ID = PreparedStatement(
+    select(MANIFESTS.c.id, MANIFESTS.c.size).where(
+        MANIFESTS.c.repository_id == bindparam("repository_id"),
+        MANIFESTS.c.digest == bindparam("digest"),
+        MANIFESTS.c.details.is_(None),
+    )
 )
 
 
@@ -292,10 +295,10 @@ def undescribed(conn: Connection, manifests: Sequence[int]) -> Sequence[RowMappi
     return conn.execute(_BY_IDS, {"ids": list(manifests)}).mappings().all()
 
 
-def undescribed_id(conn: Connection, repository_id: int, digest: str) -> int | None:
-    """The manifest, if it is there and nobody has looked into it."""
-    row = conn.execute(_ID_IN_PROJECT, {"repository_id": repository_id, "digest": digest}).one_or_none()
-    return None if row is None else row.id
+def undescribed_id(conn: Connection, repository_id: int, digest: str) -> tuple[int, int] | None:
+    """`(id, bytes)` of the manifest, if it is there and nobody has looked into it."""
+    row = _UNDESCRIBED_ID.first(conn, {"repository_id": repository_id, "digest": digest})
+    return None if row is None else (row[0], row[1])
 
 
 def stored_blobs(
