@@ -320,7 +320,8 @@ async def test_metadata_are_set_one_by_one(harbor: HarborAsyncClient, project: s
     assert await harbor.get_project_metadata_entry(project, "auto_scan") == {"auto_scan": "false"}
     await harbor.delete_project_metadata_entry(project, "auto_scan")
     assert await harbor.get_project_metadata_entry(project, "auto_scan") == {}
-    assert await harbor.get_project_retention_id(project) is None
+    with pytest.raises(NotFound):
+        await harbor.get_project_retention_id(project)
 
 
 async def test_a_project_has_no_scanner_yet(harbor: HarborAsyncClient, project: str) -> None:
@@ -629,9 +630,8 @@ async def test_rules_keep_tags_from_moving(harbor: HarborAsyncClient, push: Push
     found.disabled = True
     await harbor.update_project_immutable_tag_rule(project, number, found)
     assert [entry.disabled for entry in await harbor.get_project_immutable_tag_rules(project)] == [True]
-    # The client leaves the id out, and Harbor refuses that too.
-    with pytest.raises(StatusError):
-        await harbor.enable_project_immutable_tagrule(project, number, True)
+    await harbor.enable_project_immutable_tagrule(project, number, True)
+    assert not (await harbor.get_project_immutable_tag_rules(project))[0].disabled
     await harbor.delete_project_immutable_tag_rule(project, number)
     assert await harbor.get_project_immutable_tag_rules(project) == []
 

@@ -49,7 +49,8 @@ OPERATIONS = [
     (method.upper(), path)
     for path, operations in DOCUMENT["paths"].items()
     for method in operations
-    if method in {"get", "head", "post", "put", "patch", "delete"}
+    # What is not built answers nothing else, to everybody.
+    if "501" not in operations[method]["responses"]
 ]
 T = TypeVar("T")
 
@@ -148,6 +149,8 @@ def as_response(answer: Answer, prepared: requests.PreparedRequest) -> schemathe
     )
 
 
+# Harbor says that there is nothing with a body of nothing, and its clients look for that.
+EMPTY = {("GET", "/api/v2.0/system/purgeaudit/schedule")}
 # What is there, so that not every request is for something that is not.
 KNOWN = {
     "project_name": "a",
@@ -194,6 +197,8 @@ def test_every_answer_is_one_that_the_document_describes(served: Served, method:
     @given(cases(operation))
     def answers(drawn: tuple[str, Any]) -> None:
         who, case = drawn
-        case.validate_response(sent(served, actors[who], case), checks=CHECKS)
+        response = sent(served, actors[who], case)
+        bare = (method, path) in EMPTY and not response.content
+        case.validate_response(response, checks=CHECKS[:2] if bare else CHECKS)
 
     answers()

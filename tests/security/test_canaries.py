@@ -33,7 +33,7 @@ from tests.compat.pushing import API, Pusher
 from roadstead.testing.postgres import PostgresServer
 from roadstead.testing.running import ADMIN, RunningRegistry, children_of
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 SECRET_FIELDS = {"password", "new_password", "old_password", "secret", "token"}
@@ -127,7 +127,7 @@ class Run:
         return ran.stdout
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[pytest.mark.postgres, pytest.mark.slow])])
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Run]:
     canaries = Canaries()
     password_file = tmp_path / "admin.password"
