@@ -111,7 +111,7 @@ class Configurations:
         """Every key's value."""
         ticks = self._ticks()
         if ticks >= self._until:
-            stored = dict(await self._database.all(_ALL, {}))
+            stored: dict[str, str] = dict(await self._database.all(_ALL, {}))
             self._known = {name: self._read(key, stored.get(name)) for name, key in self.keys.items()}
             self._until = ticks + KEPT
         return self._known
