@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from roadstead.db.statements import batches
 from roadstead.errors import Conflict
-from roadstead.registry.blobs.queries import BLOBS, LINKS, MANIFESTS, REFERENCES
+from roadstead.registry.blobs.queries import BLOBS, MANIFESTS, REFERENCES, link_blob
 from roadstead.registry.manifests.queries import manifest_id
 from roadstead.registry.tags.queries import TAGS
 
@@ -104,11 +104,7 @@ def link_blobs(conn: Connection, repository_id: int, manifests: Sequence[int], *
             .distinct()
         )
         held.update((row[0], row[1]) for row in conn.execute(statement))
-    new = []
-    for blob in sorted(held):
-        values = {"repository_id": repository_id, "blob_id": blob, "created_at": now}
-        if conn.execute(_dialect(conn, LINKS).values(values).on_conflict_do_nothing()).rowcount == 1:
-            new.append((blob, held[blob]))
+    new = [(blob, held[blob]) for blob in sorted(held) if link_blob(conn, repository_id, blob, now=now)]
     return LinkedBlobs(sorted(held), new)
 
 
