@@ -175,8 +175,13 @@ def _something(kind: Any) -> Any:
 @pytest.mark.parametrize("name", NOT_BUILT)
 async def test_what_is_not_built_says_so(harbor: HarborAsyncClient, name: str) -> None:
     method = getattr(harbor, name)
+    # This one gives whatever came for the file, and these want an argument that has a default.
+    if name == "download_scan_export":
+        assert b"UNSUPPORTED" in bytes(await method(1))
+        return
+    more = {"group_name": "developers"} if name == "search_ldap_groups" else {}
     with pytest.raises(StatusError) as caught:
-        await method(*arguments(method))
+        await method(*arguments(method), **more)
     assert caught.value.status_code == 501
     assert [error.code for error in caught.value.errors] == ["UNSUPPORTED"]
 
@@ -278,7 +283,6 @@ async def test_a_project_lives_and_dies(harbor: HarborAsyncClient) -> None:
     await harbor.delete_project(name)
     with pytest.raises(NotFound):
         await harbor.get_project(name)
-    await harbor.delete_project(name, missing_ok=True)
 
 
 async def test_projects_are_listed_in_pages_filtered_and_sorted(harbor: HarborAsyncClient) -> None:
@@ -327,9 +331,13 @@ async def test_metadata_are_set_one_by_one(harbor: HarborAsyncClient, project: s
 async def test_a_project_has_no_scanner_yet(harbor: HarborAsyncClient, project: str) -> None:
     with pytest.raises(NotFound):
         await harbor.get_project_scanner(project)
-    assert await harbor.get_project_scanner_candidates(project) == []
-    with pytest.raises(StatusError):
-        await harbor.set_project_scanner(project, "00000000-0000-0000-0000-000000000000")
+    for work in (
+        harbor.get_project_scanner_candidates(project),
+        harbor.set_project_scanner(project, "00000000-0000-0000-0000-000000000000"),
+    ):
+        with pytest.raises(StatusError) as caught:
+            await work
+        assert caught.value.status_code == 501
 
 
 # ── members, users and groups ───────────────────────────────────────────────────────────────────────────

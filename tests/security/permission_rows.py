@@ -125,6 +125,10 @@ async def _group(stage: Stage, who: Somebody) -> int:
     return await stage.group()
 
 
+async def _grouped_user(stage: Stage, who: Somebody) -> int:
+    return await stage.grouped_user()
+
+
 async def _fresh_repository(stage: Stage, who: Somebody) -> str:
     return await stage.repository(who.place, who.path)
 
@@ -334,6 +338,14 @@ JWK = {
 }
 
 
+async def new_group(stage: Stage, who: Somebody) -> object:
+    return {"group_name": stage.name("group"), "group_type": 3}
+
+
+async def new_group_member(stage: Stage, who: Somebody) -> object:
+    return {"user_id": await stage.user()}
+
+
 async def new_trust(stage: Stage, who: Somebody) -> object:
     return {"issuer_id": await stage.issuer(), "claims": {"sub": stage.name("subject")}}
 
@@ -378,7 +390,6 @@ ROWS: list[Row] = [
     Row("GET", f"{PID}/summary", project("project:read")),
     Row("GET", f"{PID}/artifacts", project("artifact:list")),
     Row("GET", f"{PID}/scanner", project("scanner:read"), ok=404),
-    Row("GET", f"{PID}/scanner/candidates", project("scanner:create")),
     Row("GET", f"{PN}/logs", project("log:list")),
     Row("GET", f"{PN}/auditlog-exts", project("log:list")),
     # ── members ──
@@ -578,6 +589,27 @@ ROWS += [
     Row("GET", "/api/version", NOTHING),
     Row("GET", f"{API}/schedules", system("jobservice-monitor:list")),
     Row("DELETE", f"{API}/users/{{user_id}}/lock", system("user:update")),
+    # ── groups ──
+    Row("GET", f"{API}/usergroups", system("user-group:list")),
+    Row("POST", f"{API}/usergroups", system("user-group:create"), ok=201, body=new_group),
+    Row("GET", f"{API}/usergroups/search", SIGN_IN, query="?groupname=a"),
+    Row("GET", f"{API}/usergroups/{{group_id}}", system("user-group:read")),
+    Row("PUT", f"{API}/usergroups/{{group_id}}", system("user-group:update"), body=named("group_name", "g")),
+    Row("DELETE", f"{API}/usergroups/{{group_id}}", system("user-group:delete")),
+    Row("GET", f"{API}/usergroups/{{group_id}}/users", system("user-group:read")),
+    Row(
+        "POST",
+        f"{API}/usergroups/{{group_id}}/users",
+        system("user-group:update"),
+        ok=201,
+        body=new_group_member,
+    ),
+    Row(
+        "DELETE",
+        f"{API}/usergroups/{{group_id}}/users/{{user_id}}",
+        system("user-group:update"),
+        params={"user_id": _grouped_user},
+    ),
     # ── quotas ──
     Row("GET", f"{API}/quotas", system("quota:list")),
     Row("GET", f"{API}/quotas/", system("quota:list")),

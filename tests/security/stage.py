@@ -250,6 +250,15 @@ class Stage:
             "INSERT INTO user_groups (name, kind, created_at) VALUES (:name, 3, 1)", name=self.name("group")
         )
 
+    async def grouped_user(self) -> int:
+        """In the group that was made last."""
+        user = await self.user()
+        await self.registry.change(
+            "INSERT INTO user_group_members (user_id, group_id) VALUES (:user, (SELECT max(id) FROM user_groups))",
+            user=user,
+        )
+        return user
+
     async def member(self, place: str) -> int:
         return await self.number(
             _GRANT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
@@ -11,7 +11,7 @@ from roadstead.api.callers import Caller
 from roadstead.api.lists import Listing, tell
 from roadstead.api.paths import ProjectRef
 from roadstead.api.services import Asked
-from roadstead.api.shapes import Name, Number, Shape, Text, Time
+from roadstead.api.shapes import ErrorDocument, Name, Number, Shape, Text, Time
 from roadstead.errors import Invalid, NotFound
 from roadstead.projects.allowlists import Allowlist
 from roadstead.projects.directory.queries import ProjectInfo
@@ -159,7 +159,15 @@ async def headProject(  # noqa: N802 - Harbor's operation names
     return Response()
 
 
-@router.post("/projects", status_code=201, response_class=Response)
+_NOT_BUILT: dict[int | str, dict[str, Any]] = {
+    501: {
+        "model": ErrorDocument,
+        "description": "It would be a cache of another registry, which is not built yet.",
+    }
+}
+
+
+@router.post("/projects", status_code=201, response_class=Response, responses=_NOT_BUILT)
 async def createProject(  # noqa: N802 - Harbor's operation names
     request: Request,
     caller: Caller,

@@ -24,6 +24,12 @@ MOST_TYPES = 200
 PurgeId = Annotated[int, Path(ge=1, le=LARGEST, description="The run's number.")]
 
 
+# Refusals are JSON here, too: only the log itself is text.
+_WORDS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "The log."}
+}
+
+
 class ScheduleObj(Shape):
     type: Text = ""
     cron: Text = ""
@@ -98,10 +104,10 @@ async def stopPurge(caller: Caller, services: Asked, purge_id: PurgeId) -> Respo
     return Response()
 
 
-@router.get("/{purge_id}/log", response_class=PlainTextResponse)
-async def getPurgeJobLog(caller: Caller, services: Asked, purge_id: PurgeId) -> str:  # noqa: N802 - Harbor's operation names
+@router.get("/{purge_id}/log", response_class=Response, responses=_WORDS)
+async def getPurgeJobLog(caller: Caller, services: Asked, purge_id: PurgeId) -> Response:  # noqa: N802 - Harbor's operation names
     """What a run did, in words."""
-    return (await services.audit_purges.one(caller, purge_id)).log
+    return PlainTextResponse((await services.audit_purges.one(caller, purge_id)).log)
 
 
 async def _set(caller: Caller, services: Asked, body: Schedule, *, permission: str) -> int:

@@ -18,9 +18,9 @@ QuotaId = Annotated[int, Path(ge=1, le=LARGEST)]
 
 
 class QuotaRef(Shape):
-    id: Number | None
-    name: str | None
-    owner_name: str | None
+    id: Number | None = None
+    name: str | None = None
+    owner_name: str | None = None
 
 
 class Quota(Shape):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from roadstead.config.settings import RegistrySettings
 from roadstead.db.database import Database
 from roadstead.db.tables.users import PERSON
-from roadstead.errors import Denied, NameInvalid, NameUnknown
+from roadstead.errors import Denied, NameInvalid, NameUnknown, RoadsteadError
 from roadstead.identity.principals import Principal
 from roadstead.identity.scopes import GrantedScope, RequestedScope
 from roadstead.oci.names import RepositoryName
@@ -95,8 +95,8 @@ class Projects:
     ) -> int:
         """The project's id, if the caller may do `action` in it.  A push may create the project."""
         facts = await self.facts(principal, name.project)
-        if facts.project_id is None and action is Action.PUSH:
-            return await self._create_for_push(facts, principal, name)
+        if action is Action.PUSH:
+            return await self.admit_push(facts, principal, name)
         self.authorize(facts, principal, name, action, sufficient)
         if facts.project_id is None:
             raise NameUnknown(
@@ -171,6 +171,18 @@ class Projects:
 
     async def _may_push_into_being(self, facts: AccessFacts, principal: Principal) -> bool:
         return self._settings.create_projects_on_push and await self.may_create(facts, principal)
+
+    async def admit_push(self, facts: AccessFacts, principal: Principal, name: RepositoryName) -> int:
+        """The id of the project of these facts, if the caller may push there.  The push may create the project."""
+        if facts.project_id is None:
+            return await self._create_for_push(facts, principal, name)
+        try:
+            self.authorize(facts, principal, name, Action.PUSH)
+        except RoadsteadError:
+            # What is asked where there is no project: a refusal takes no less time where there is a closed one.
+            await self._may_push_into_being(facts, principal)
+            raise
+        return facts.project_id
 
     async def _create_for_push(self, facts: AccessFacts, principal: Principal, name: RepositoryName) -> int:
         check_account(facts, principal, now=self._clock())

@@ -22,6 +22,8 @@ from roadstead.telemetry.clock import Clock, now_ms
 CREATED = "label.created"
 UPDATED = "label.updated"
 DELETED = "label.deleted"
+# No project has this number.
+NOWHERE = 0
 
 
 class LabelUnknown(NotFound):
@@ -81,17 +83,18 @@ class Labels:
 
         A label of a project that the caller may not see is no label.
         """
-        await self._authority.signed_in(principal)
         found = await self._database.read(queries.label, label_id)
-        if found is None:
-            raise LabelUnknown(label_id)
-        if found.project_id is None:
+        if found is not None and found.project_id is None:
             await self._authority.system(principal, permission)
             return found
+        # The same is asked for a label that is not there: nobody learns from the time what is hidden from them.
+        project = NOWHERE if found is None or found.project_id is None else found.project_id
         try:
-            await self._authority.project(principal, found.project_id, permission)
+            await self._authority.project(principal, project, permission)
         except ProjectHidden:
             raise LabelUnknown(label_id) from None
+        if found is None:
+            raise LabelUnknown(label_id)
         return found
 
 

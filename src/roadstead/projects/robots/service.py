@@ -40,6 +40,8 @@ from roadstead.projects.robots.rules import (
 from roadstead.projects.roles import Permission
 from roadstead.telemetry.clock import Clock, now_ms
 
+# No project has this number.
+_NOWHERE = 0
 ROBOT_CREATED = "robot.created"
 ROBOT_UPDATED = "robot.updated"
 ROBOT_DELETED = "robot.deleted"
@@ -116,7 +118,9 @@ class Robots:
         """Raises `RobotUnknown`."""
         await self._authority.signed_in(principal)
         robot = await self._database.read(queries.robot_with_id, robot_id)
-        if robot is None or "robot:read" not in await self._permissions(principal, robot.project_id):
+        # Asked for a robot that is not there, too: nobody learns from the time what is hidden from them.
+        held = await self._permissions(principal, _NOWHERE if robot is None else robot.project_id)
+        if robot is None or "robot:read" not in held:
             raise RobotUnknown(robot_id)
         return robot
 
@@ -219,7 +223,7 @@ class Robots:
     async def _permissions(self, principal: Principal, project_id: int | None) -> frozenset[Permission]:
         if project_id is None:
             return await self._authority.system_permissions(principal)
-        project = await self._authority.look(principal, project_id)
+        project = await self._authority.reach(principal, project_id)
         return frozenset() if project is None else project.standing.permissions
 
     async def _changeable(self, principal: Principal, robot_id: int, permission: Permission) -> StoredRobot:

@@ -31,7 +31,7 @@ from roadstead.registry.gates import Attempt, Deed, Gate, check_all
 from roadstead.registry.manifests import queries
 from roadstead.registry.manifests.platforms import default_child
 from roadstead.registry.manifests.pulls import PullCounter
-from roadstead.registry.repositories import ensure_repository, repository_id
+from roadstead.registry.repositories import ensure_repository, kept_repository_id
 from roadstead.registry.tags.queries import delete_tag, put_tags, record_tags_deleted, tagged_manifest
 from roadstead.telemetry.clock import Clock, now_ms
 
@@ -185,15 +185,15 @@ class Manifests:
         row = await self._database.first(queries.PUSH_ACCESS, self._projects.parameters(principal, name))
         assert row is not None  # noqa: S101 - the query starts from a constant row
         facts, (limit, tags) = AccessFacts.of(row), row[WIDTH:]
+        project_id = await self._projects.admit_push(facts, principal, name)
         if facts.project_id is None:
-            yield Admission(await self._projects.require(principal, name, Action.PUSH))
+            yield Admission(project_id)
             return
-        self._projects.authorize(facts, principal, name, Action.PUSH)
-        admitted = Admission(facts.project_id, counts_tags=tags is None or tags >= 0)
+        admitted = Admission(project_id, counts_tags=tags is None or tags >= 0)
         if size is None or limit is None or limit < 0:
             yield admitted
             return
-        async with self._reservations.hold(facts.project_id, size) as hold:
+        async with self._reservations.hold(project_id, size) as hold:
             yield replace(admitted, hold=hold)
 
     async def push(
@@ -353,7 +353,7 @@ class Manifests:
     ) -> None:
         """In the caller's transaction; what `principal` may do has been looked at."""
         repository = _existing(conn, project_id, name)
-        manifest = queries.manifest_id(conn, repository, str(digest))
+        manifest = queries.locked_manifest_id(conn, repository, str(digest))
         if manifest is None:
             raise manifest_unknown(name, digest)
         tags = tuple(queries.tags_of(conn, manifest))
@@ -394,7 +394,7 @@ def _total_size(manifest: Manifest, own: int) -> int:
 
 
 def _existing(conn: Connection, project_id: int, name: RepositoryName) -> int:
-    repository = repository_id(conn, project_id, name.path)
+    repository = kept_repository_id(conn, project_id, name.path)
     if repository is None:
         raise RepositoryHidden(name)
     return repository
