@@ -165,6 +165,24 @@ async def test_the_catalog_and_lists_leave_out_what_the_address_may_not_reach(re
         assert "a" in [project["name"] for project in near.json]
 
 
+async def test_R13_robots_and_counts_are_not_told_to_an_address_that_is_shut_out(registry: Registry) -> None:
+    await registry.alice.push_image("a/app", "1")
+    number = (await registry.alice.get(f"{API}/projects/a")).json["project_id"]
+    block = {"kind": "project", "namespace": "a", "access": [{"resource": "repository", "action": "pull"}]}
+    body = {"name": "ci", "level": "project", "duration": 30, "permissions": [block]}
+    made = await send(registry.alice, "POST", "/robots", body)
+    robot = f"{API}/robots/{made.json['id']}"
+    await set_rules(registry.root, "/projects/a", "?force=true", api=["10.0.0.0/8"])
+    for path in (robot, f"{API}/robots?q=Level=project,ProjectID={number}"):
+        far, near = await registry.alice.get(path), await get_from(registry.alice, "10.0.0.1", path)
+        assert (far.status, near.status) == (403, 200), path
+    # Who may not know of the project learns nothing of its rules.
+    assert (await registry.mallory.get(robot)).status == 404
+    for address, expected in ((HERE, (0, 0)), ("10.0.0.1", (1, 1))):
+        counts = (await get_from(registry.alice, address, f"{API}/statistics")).json
+        assert (counts["private_project_count"], counts["private_repo_count"]) == expected
+
+
 async def test_the_registry_s_rules_come_before_everything(registry: Registry) -> None:
     digest = await registry.alice.push_image("pub/app", "1")
     await set_rules(registry.root, "/system", registry=["10.0.0.0/8"])

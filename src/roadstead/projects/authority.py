@@ -69,12 +69,11 @@ class Authority:
         Nobody signed in: `SignInNeeded`, whether there is such a project or not, unless they may see it.  Signed
         in, and not allowed even to know of it: `ProjectHidden`.  Else `Denied`.
         """
-        found = await self.look(principal, reference)
+        found = await self.reach(principal, reference)
         if found is None:
             if principal.anonymous:
                 raise SignInNeeded("authentication required", remedy="sign in")
             raise ProjectHidden(reference)
-        check_address(found.facts, principal, found.name)
         if found.may(permission, path=path):
             return found
         if principal.anonymous:
@@ -84,8 +83,15 @@ class Authority:
             remedy="ask an administrator of the project for a role that has it",
         )
 
+    async def reach(self, principal: Principal, reference: ProjectReference) -> ProjectAccess | None:
+        """The same as `look`, for whoever comes from where the project's network rules let them in."""
+        found = await self.look(principal, reference)
+        if found is not None:
+            check_address(found.facts, principal, found.name)
+        return found
+
     async def look(self, principal: Principal, reference: ProjectReference) -> ProjectAccess | None:
-        """The project, if it is there and the caller may know of it."""
+        """The project, if it is there and the caller may know of it, wherever they come from."""
         if isinstance(reference, int):
             query, key = ACCESS_BY_ID, "project_id"
         else:

@@ -20,6 +20,7 @@ from roadstead.identity.principals import Principal
 from roadstead.jobs.schedules import every_one
 from roadstead.projects.access import PROJECTS
 from roadstead.projects.authority import Authority
+from roadstead.projects.networks import admits
 from roadstead.projects.visibility import PULLS_ALL, VISIBLE
 from roadstead.storage.protocol import BlobStore
 from roadstead.telemetry.clock import Clock, now_ms
@@ -40,13 +41,15 @@ _CHANGES = cast("Table", QuotaChange.__table__)
 _ALIVE = PreparedQuery(select(literal(1)))
 _OLDEST_JOB = PreparedQuery(select(func.min(_JOBS.c.run_at)).where(text("jobs.state = 'queued'")))
 _PROJECTS_BY_PUBLIC = PreparedQuery(
-    select(PROJECTS.c.public, func.count()).where(VISIBLE).group_by(PROJECTS.c.public)
+    select(PROJECTS.c.public, PROJECTS.c.network_rules, func.count())
+    .where(VISIBLE)
+    .group_by(PROJECTS.c.public, PROJECTS.c.network_rules)
 )
 _REPOSITORIES_BY_PUBLIC = PreparedQuery(
-    select(PROJECTS.c.public, func.count())
+    select(PROJECTS.c.public, PROJECTS.c.network_rules, func.count())
     .select_from(PROJECTS.join(_REPOSITORIES, _REPOSITORIES.c.project_id == PROJECTS.c.id))
     .where(PULLS_ALL)
-    .group_by(PROJECTS.c.public)
+    .group_by(PROJECTS.c.public, PROJECTS.c.network_rules)
 )
 _CHARGED = PreparedQuery(
     select(cast_sql(func.coalesce(func.sum(_QUOTAS.c.charged), 0), BigInteger)).where(
@@ -140,8 +143,8 @@ class RegistryState:
         await self._authority.signed_in(principal)
         admin = await self._authority.administrator(principal)
         parameters = {"user_id": principal.user_id, "admin": admin}
-        projects = await self._by_public(_PROJECTS_BY_PUBLIC, parameters)
-        repositories = await self._by_public(_REPOSITORIES_BY_PUBLIC, parameters)
+        projects = await self._by_public(_PROJECTS_BY_PUBLIC, principal, parameters)
+        repositories = await self._by_public(_REPOSITORIES_BY_PUBLIC, principal, parameters)
         storage = 0
         if admin:
             for query in (_CHARGED, _PENDING):
@@ -172,9 +175,15 @@ class RegistryState:
             for row in await self._database.read(every_one)
         ]
 
-    async def _by_public(self, query: PreparedQuery, parameters: Mapping[str, object]) -> dict[bool, int]:
-        rows = await self._database.all(query, parameters)
-        return {False: 0, True: 0} | {bool(public): int(count) for public, count in rows}
+    async def _by_public(
+        self, query: PreparedQuery, principal: Principal, parameters: Mapping[str, object]
+    ) -> dict[bool, int]:
+        """How many there are; projects that lists leave out, because of the caller's address, do not count."""
+        found = {False: 0, True: 0}
+        for public, rules, count in await self._database.all(query, parameters):
+            if parameters["admin"] or not rules or admits(rules, principal.door, principal.address):
+                found[bool(public)] += int(count)
+        return found
 
     async def _checked(self, name: str, check: Callable[[], Awaitable[None]]) -> Component:
         try:

@@ -39,7 +39,7 @@ class Delegation:
             else:
                 name = block.namespace
                 if name not in known:
-                    project = await self._authority.look(principal, name)
+                    project = await self._authority.reach(principal, name)
                     if project is None:
                         raise ProjectHidden(name)
                     known[name] = project.id
@@ -60,7 +60,7 @@ class Delegation:
             if principal.user_id is None:
                 return NOTHING
             return await self._database.read(queries.permissions_at, principal.user_id, IN_ALL_PROJECTS)
-        project = await self._authority.look(principal, block.project_id)
+        project = await self._authority.reach(principal, block.project_id)
         return NOTHING if project is None else project.standing.permissions
 
 
