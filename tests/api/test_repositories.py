@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.api.images import API, ask, become, charged, done, repository, send
+from tests.api.projects import make_role
 from tests.registry.actors import index_of
 from tests.registry.registries import Registry
 
@@ -143,6 +144,27 @@ async def test_a_transfer_needs_rights_on_both_sides_and_a_free_name(registry: R
     taken = await send(registry.root, "POST", f"{repository('a/x')}/transfer", to)
     assert (taken.status, taken.codes) == (409, ["CONFLICT"])
     assert (await send(registry.bob, "POST", f"{repository('a/y')}/transfer", to)).status == 404
+
+
+async def test_R13_a_transfer_asks_for_a_pull_there(registry: Registry) -> None:
+    await push(registry, "a/x")
+    role = await make_role(registry.root, "cleaner", "project:read", "repository:read", "repository:delete")
+    await become(registry, "bob", role)
+    to = {"project": "b"}
+    assert (await send(registry.bob, "POST", f"{repository('a/x')}/transfer", to)).status == 403
+    assert (await registry.bob.get("/v2/a/x/tags/list")).status == 404
+
+
+async def test_R13_a_transfer_keeps_to_the_sources_network_rules(registry: Registry) -> None:
+    await push(registry, "a/x")
+    await registry.make_project_admin("alice")
+    for door in ("registry", "api"):
+        await registry.change(
+            "UPDATE projects SET network_rules = :rules WHERE name = 'a'",
+            rules=f'{{"{door}":["198.51.100.0/24"]}}',
+        )
+        answer = await send(registry.alice, "POST", f"{repository('a/x')}/transfer", {"project": "b"})
+        assert answer.status == 403, door
 
 
 async def test_changes_are_told_and_written_down(registry: Registry) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, RowMapping, select
 
@@ -14,14 +14,15 @@ from roadstead.db.list_requests import ListRequest
 from roadstead.errors import NotFound, RoadsteadError
 from roadstead.identity.principals import Principal
 from roadstead.oci.names import RepositoryName
-from roadstead.projects.access import PROJECTS
+from roadstead.projects.access import PROJECTS, check_address
 from roadstead.projects.authority import Authority, ProjectAccess
-from roadstead.projects.roles import Permission
+from roadstead.projects.roles import PULL, Permission
 from roadstead.projects.service import Projects
 from roadstead.projects.visibility import LISTS_ALL, LISTS_SOME, closed_to
 from roadstead.quota.reservations import Reservations
 from roadstead.registry.directory import queries
 from roadstead.registry.directory.changes import RepositoryChange, RepositoryChanges
+from roadstead.registry.http import DOOR
 from roadstead.registry.repositories import REPOSITORIES
 from roadstead.storage.protocol import BlobStore
 
@@ -168,6 +169,9 @@ class RepositoryDirectory:
     ) -> RepositoryName:
         """Take the repository, with its tags, their history and all else, into another project."""
         found = await self.find(principal, project, path, "repository:delete")
+        # Whoever takes it along reads it there: that is as good as a pull from here, and asks for the same.
+        origin = await self._authority.project(principal, project, PULL, path=path)
+        check_address(origin.facts, replace(principal, door=DOOR), origin.name)
         goal = await self._authority.project(principal, target, "repository:push", path=new_path)
         await self._authority.project(principal, target, "repository:create", path=new_path)
         name = self._projects.name(f"{goal.name}/{new_path}")
