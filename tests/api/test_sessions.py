@@ -443,6 +443,21 @@ async def test_a_login_token_makes_nothing_that_outlives_it(registry: Registry) 
     assert (await send(alice, "PUT", f"/users/{number}/password", body)).status == 403
 
 
+async def test_A23_a_login_token_of_an_administrator_opens_no_other_way_in(registry: Registry) -> None:
+    made = await make_token(registry.root)
+    root = as_person(registry, registry.root.name, made["token"])
+    bob, mallory = await id_of(registry, "bob"), await id_of(registry, "mallory")
+    for method, path, body in (
+        ("POST", "/users", {"username": "backdoor", "password": FIT, "sysadmin_flag": True}),
+        ("POST", "/users", {"username": "backdoor", "password": FIT}),
+        ("PUT", f"/users/{bob}/password", {"new_password": ANOTHER}),
+        ("PUT", f"/users/{mallory}/sysadmin", {"sysadmin_flag": True}),
+    ):
+        assert (await send(root, method, path, body)).status == 403, (method, path)
+    # What takes power away does no harm when the token has ended.
+    assert (await send(root, "PUT", f"/users/{mallory}/sysadmin", {"sysadmin_flag": False})).status == 200
+
+
 @pytest.mark.parametrize("lifetime", [0, -1, 43_201, "3600s", 1.5, None])
 async def test_a_login_token_is_good_for_half_a_day_at_most(registry: Registry, lifetime: object) -> None:
     answer = await send(registry.alice, "POST", "/users/current/tokens", {"lifetime_seconds": lifetime})

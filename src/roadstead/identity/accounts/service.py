@@ -116,6 +116,7 @@ class Accounts:
     async def create(self, principal: Principal, draft: Draft) -> Account:
         """Raises `UsernameInvalid`, `PasswordUnfit`, `ProfileInvalid` or `UserExists`."""
         await self._may_create(principal)
+        _check_lasting(principal)
         if draft.admin:
             await self._administers(principal, "make another administrator")
         name = check_username(draft.username)
@@ -144,6 +145,8 @@ class Accounts:
     async def set_admin(self, principal: Principal, user_id: int, admin: bool) -> None:
         """Raises `UserUnknown` or `LastAdministrator`."""
         await self._administers(principal, "say who administers")
+        if admin:
+            _check_lasting(principal)
         await self._database.write(changes.set_admin, principal, user_id, admin, self._clock())
 
     async def set_disabled(self, principal: Principal, user_id: int, disabled: bool) -> None:
@@ -172,6 +175,7 @@ class Accounts:
             raise PasswordHandedOver(principal)
         if not own:
             await self._administers(principal, "give others a password")
+            _check_lasting(principal)
         account = await self._database.read(changes.person, user_id)
         if own:
             await self._check_old(principal, account, old)
@@ -230,6 +234,15 @@ class Accounts:
 def _fit(principal: Principal, password: str, username: str) -> bytes:
     """The operator, who may set any password in the database itself, is held to the length only."""
     return check_new_password(password) if principal.operator else check_chosen_password(password, username)
+
+
+def _check_lasting(principal: Principal) -> None:
+    """A short-lived token opens no other way in: that would be good for longer than it is."""
+    if principal.until is not None:
+        raise Denied(
+            "a short-lived login token makes no accounts, passwords or administrators: they would outlive it",
+            remedy="sign in with a password or a robot's secret",
+        )
 
 
 def _checked(profile: Profile) -> Profile:
