@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -59,7 +60,10 @@ class Application:
             self.registry = registry_app(parts)
             self.api = ApiServer(parts.services)
             mount(web, parts)
+            # Beside the first requests, most of which are for `/v2`.
+            ready = asyncio.create_task(asyncio.to_thread(self.api.compile))
             yield
+            await ready
 
 
 def create_app(settings: Settings) -> Application:

@@ -7,7 +7,6 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +14,6 @@ from typing import Protocol
 import pytest
 import structlog
 
-from roadstead.api import server
 from roadstead.cli.program import run
 
 
@@ -64,14 +62,9 @@ def lines(text: str) -> Sequence[str]:
     return text.splitlines()
 
 
-# Its routes are compiled with the first request, which takes longer than all the rest of a command.
-one_web = cache(server.create_web)
-
-
 @pytest.fixture
 def registry(sqlite_template: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder, where the command line looks for it."""
-    monkeypatch.setattr(server, "create_web", one_web)
     folder = Path("roadstead-data")
     folder.mkdir()
     shutil.copy(sqlite_template, folder / "roadstead.db")

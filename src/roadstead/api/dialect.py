@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from roadstead import errors
 from roadstead.api import watching
+from roadstead.api.services import SERVICES
 from roadstead.api.shapes import ErrorDocument
 from roadstead.projects.access import Overtaken
 
@@ -84,7 +85,7 @@ def speak_harbor(app: FastAPI) -> None:
     async def explained(request: Request, error: errors.RoadsteadError) -> JSONResponse:
         known = getattr(request.state, "known", None)
         if isinstance(error, Overtaken) and known is not None:
-            request.app.state.services.authenticator.forget(known)
+            request.scope[SERVICES].authenticator.forget(known)
         watching.refused(request, error)
         return refusal(error)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from urllib.parse import unquote_to_bytes
 
 from fastapi import APIRouter, FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from roadstead import errors
 from roadstead.api import (
@@ -37,7 +38,7 @@ from roadstead.api import (
 )
 from roadstead.api.cookies import telling_token
 from roadstead.api.dialect import REFUSALS, refusal, speak_harbor
-from roadstead.api.services import Services
+from roadstead.api.services import SERVICES, Services
 from roadstead.registry.calls import Message, Receive, Scope, Send
 
 PREFIX = "/api/v2.0"
@@ -77,8 +78,11 @@ def routers() -> Sequence[APIRouter]:
     ]
 
 
+@cache
 def create_web() -> FastAPI:
-    """Every route and the document that describes them; what handlers ask is not there yet."""
+    """Every route and the document that describes them.  What handlers ask comes with each request, so that one of
+    these, which a second goes into, is enough for a process.
+    """
     web = FastAPI(
         title="Roadstead",
         version="2.0",
@@ -104,9 +108,15 @@ class ApiServer:
 
     def __init__(self, services: Services) -> None:
         self.web = create_web()
-        self.web.state.services = services
+        self._services = services
+
+    def compile(self) -> None:
+        """Make the routes ready, which the first request would wait for otherwise.  Takes a second, once a process."""
+        for _ in iter_route_contexts(self.web.routes):
+            pass
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[SERVICES] = self._services
         try:
             scope["roadstead.path"] = scope["raw_path"].decode("ascii", "replace")
             scope["path"] = routed_path(scope["raw_path"])

@@ -77,8 +77,12 @@ class Services:
     tags: TagEditor
 
 
+# Where the server puts them, in the scope of each request.
+SERVICES = "roadstead.services"
+
+
 def _services(request: Request) -> Services:
-    found: Services = request.app.state.services
+    found: Services = request.scope[SERVICES]
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import Request
 
-from roadstead.api.services import Services
+from roadstead.api.services import SERVICES, Services
 from roadstead.errors import Denied, RoadsteadError, Unauthenticated
 from roadstead.identity.principals import Principal
 
@@ -27,7 +27,7 @@ def refused(request: Request, error: RoadsteadError) -> None:
         return
     if caller.anonymous and not isinstance(error, Denied):
         return
-    services: Services = request.app.state.services
+    services: Services = request.scope[SERVICES]
     project, project_id = _project(request)
     services.notes.note(
         caller,
