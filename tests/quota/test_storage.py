@@ -265,3 +265,14 @@ async def test_a_full_project_is_told_of_once_a_minute(registry: Registry) -> No
     for _ in range(3):
         await registry.alice.start("a/one", f"?digest={digest_of(b'x' * 11)}", b"x" * 11)
     assert await events(registry, "quota.exceeded") == 1
+
+
+async def test_a_limit_that_comes_back_counts_what_came_without_it(registry: Registry) -> None:
+    await configure(registry, storage_per_project=10_000)
+    await registry.alice.push_blob("a/app", b"first")
+    await configure(registry, storage_per_project=-1)
+    await registry.alice.push_blob("a/app", bytes(9_000))
+    await configure(registry, storage_per_project=10_000)
+    refused = await registry.alice.start("a/app")
+    refused = await registry.alice.put(refused["location"], digest_of(b"n" * 5_000), b"n" * 5_000)
+    assert (refused.status, refused.codes) == (403, ["DENIED"])

@@ -77,7 +77,8 @@ class Database(Protocol):
         """Run `function`, whose work is a single statement on PostgreSQL, as shortly as can be.
 
         There the statement is its own transaction: what it locks is free again without a further round trip.
-        It is not repeated when the connection is lost, and the outcome is open then.  On SQLite this is `write`.
+        It is repeated only when the server has undone it, as it does to end a deadlock; when the connection is
+        lost, the outcome is open.  On SQLite this is `write`.
         """
         ...
 

@@ -97,6 +97,14 @@ class PostgresqlDatabase:
     ) -> T:
         self._check_open()
         with translated():
+            for tried in range(1, _TRIES):
+                try:
+                    return await self._read(function, *args, **kwargs)
+                except DBAPIError as error:
+                    # The server has undone the statement itself: nothing is open.
+                    if error.connection_invalidated or not isinstance(error.orig, RETRIABLE):
+                        raise
+                await _pause(tried)
             return await self._read(function, *args, **kwargs)
 
     async def write(
@@ -117,7 +125,7 @@ class PostgresqlDatabase:
                     lost = error.connection_invalidated and not committing
                     if not (lost or isinstance(error.orig, RETRIABLE)):
                         raise
-                await asyncio.sleep(random.uniform(0.2, 1.0) * 0.01 * 2**tried)  # noqa: S311 - spreads retries
+                await _pause(tried)
             async with self._engine.begin() as connection:
                 return await connection.run_sync(function, *args, **kwargs)
 
@@ -218,6 +226,10 @@ class PostgresqlDatabase:
     def _check_open(self) -> None:
         if self._closed:
             raise Unavailable("the database is closed: this server is stopping", retry_after=5)
+
+
+async def _pause(tried: int) -> None:
+    await asyncio.sleep(random.uniform(0.2, 1.0) * 0.01 * 2**tried)  # noqa: S311 - spreads retries
 
 
 def take_prepare(url: URL) -> tuple[URL, bool]:

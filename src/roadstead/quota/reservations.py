@@ -59,8 +59,6 @@ class Reservations:
         self._clock = clock
         self._monotonic = monotonic
         self._told: dict[int, float] = {}
-        # Projects that have had a limit as long as this process knows of them.
-        self._limited: set[int] = set()
 
     def of_upload(
         self, project_id: int, upload_id: str, *, reserved: int, limit: int | None
@@ -115,29 +113,21 @@ class Reservations:
         """
         found: Taken | Refused | None = None
         taken = size
-        # What came before the limit was set may not be folded yet: the first time, all of it is counted.
-        if project_id in self._limited:
-            for taken in sorted({size, ahead} - {0}, reverse=True):
-                found = await self._database.brief(take, project_id, taken, place)
-                if found is not None:
-                    break
+        for taken in sorted({size, ahead} - {0}, reverse=True):
+            found = await self._database.brief(take, project_id, taken, place)
+            if found is not None:
+                break
         if found is None:
             taken = size
             found = await self._database.write(take_exactly, project_id, size, place)
         if found is None:
             raise Moved
-        self._remember(project_id)
         if isinstance(found, Refused):
             await self._tell_exceeded(project_id, size, found)
             raise StorageExceeded(wanted=size, used=found.used, limit=found.limit)
         if not found.warned and is_nearly_full(found.charged, found.limit):
             await self._database.write(tell, project_id, now=self._clock())
         return taken
-
-    def _remember(self, project_id: int) -> None:
-        if len(self._limited) >= _MOST_REMEMBERED:
-            self._limited.clear()
-        self._limited.add(project_id)
 
     async def _tell_exceeded(self, project_id: int, size: int, refused: Refused) -> None:
         now = self._monotonic()

@@ -5,8 +5,8 @@ or in a row of `quota_holds`.  Both or neither: a crash loses nothing that does 
 
 `take` is one statement and, on PostgreSQL, a transaction of its own that waits for no disk: fifty who push into one
 project pass by one after the other in microseconds.  Changes that are not folded yet only ever give back, where
-there is a limit, so `charged` alone is never too low, and may be too high.  So whoever is refused asks
-`take_exactly`, which folds and decides.
+there is a limit, so `charged` alone is never too low, and may be too high.  While there are others, from before the
+limit was set, `take` lets nobody pass.  Whoever it does not let pass asks `take_exactly`, which folds and decides.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from sqlalchemy import (
 
 from roadstead.db.statements import PreparedStatement
 from roadstead.quota.folding import fold_locked, locked_quota
-from roadstead.quota.ledger import HOLDS, REPOSITORIES, UPLOADS, Hold
-from roadstead.quota.limits import NONE, QUOTAS, STORAGE_LIMIT
+from roadstead.quota.ledger import CHANGES, HOLDS, REPOSITORIES, UPLOADS, Hold
+from roadstead.quota.limits import NONE, PROJECTS, QUOTAS, STORAGE_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,11 @@ class Place:
 
 _BYTES = bindparam("wanted", type_=QUOTAS.c.charged.type)
 _PROJECT = QUOTAS.c.project_id == bindparam("in_project")
-_FITS = or_(literal_column(str(NONE)) == STORAGE_LIMIT, QUOTAS.c.charged + _BYTES <= STORAGE_LIMIT)
+_UNFOLDED_CHARGE = exists().where(CHANGES.c.project_id == bindparam("in_project"), CHANGES.c.bytes > 0)
+_FITS = or_(
+    literal_column(str(NONE)) == STORAGE_LIMIT,
+    (QUOTAS.c.charged + _BYTES <= STORAGE_LIMIT) & ~_UNFOLDED_CHARGE,
+)
 _UPLOAD = UPLOADS.c.id == bindparam("upload_id")
 # Whoever moves a repository to another project takes what its uploads have reserved along.
 _HERE = (REPOSITORIES.c.id == select(UPLOADS.c.repository_id).where(_UPLOAD).scalar_subquery()) & (
@@ -91,8 +95,13 @@ def _for_upload_at_once() -> PreparedStatement:
     return PreparedStatement(select(taken, _HASTE).add_cte(grown))
 
 
+_PROJECT_HERE = select(PROJECTS.c.id).where(PROJECTS.c.id == bindparam("in_project"))
+
+
 def _for_hold_at_once() -> PreparedStatement:
-    taken = _TAKE.where(_FITS).returning(*_RESULT).cte("taken")
+    # Before the quota, as whoever sets a limit does: the hold refers to the project.
+    here = _PROJECT_HERE.with_for_update(key_share=True, read=True).cte("here")
+    taken = _TAKE.where(exists(select(here.c.id)), _FITS).returning(*_RESULT).cte("taken")
     row = select(
         *(bindparam(name, type_=HOLDS.c[column].type) for column, name in _HOLD_VALUES.items())
     ).where(exists(select(taken.c.charged)))
@@ -112,6 +121,7 @@ _INSERT_HOLD = PreparedStatement(
 _UPLOAD_HERE = PreparedStatement(
     select(REPOSITORIES.c.id).where(_HERE).with_for_update(key_share=True, read=True)
 )
+_KEEP_PROJECT = PreparedStatement(_PROJECT_HERE.with_for_update(key_share=True, read=True))
 _UPLOAD_THERE = PreparedStatement(select(UPLOADS.c.id).where(_UPLOAD).with_for_update())
 
 
@@ -137,6 +147,8 @@ def take_exactly(conn: Connection, project_id: int, size: int, place: Place) -> 
     # The upload first, as `take` does: nobody waits in a ring.
     if place.hold is None and not _is_here(conn, values):
         return None
+    if place.hold is not None:
+        _KEEP_PROJECT.first(conn, values)
     quota = locked_quota(conn, project_id)
     if quota is None:
         return None
