@@ -110,3 +110,21 @@ async def test_a_project_has_as_many_networks_as_it_may(registry: Registry) -> N
     for networks, status in ((["192.0.2.0/24"], 200), (["192.0.2.0/24", "198.51.100.0/24"], 403)):
         body = json.dumps({"registry": networks}).encode()
         assert (await registry.alice.request("PUT", path, body, JSON)).status == status
+
+
+async def test_a_repository_that_comes_from_another_project_needs_a_place(registry: Registry) -> None:
+    await registry.make_project_admin("alice")
+    await limit(registry, "b", repositories=1)
+    for name in ("one", "two"):
+        await registry.alice.push_blob(f"a/{name}", name.encode())
+    answers = [
+        await registry.alice.request(
+            "POST",
+            f"/api/v2.0/projects/a/repositories/{name}/transfer",
+            json.dumps({"project": "b"}).encode(),
+            JSON,
+        )
+        for name in ("one", "two")
+    ]
+    assert [answer.status for answer in answers] == [201, 403]
+    assert await registry.sql("SELECT path FROM repositories ORDER BY path") == [("one",), ("two",)]

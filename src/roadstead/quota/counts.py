@@ -152,6 +152,13 @@ def check_repository(conn: Connection, project_id: int) -> None:
         _check_repositories(conn, project_id, row, public=bool(row[1]), more=1)
 
 
+def check_arrival(conn: Connection, project_id: int) -> None:
+    """May the project have all its repositories, one of which came from another project just now?"""
+    row = _LIMITS_AS_IT_IS.first(conn, {"project_id": project_id})
+    if row is not None:
+        _check_repositories(conn, project_id, row, public=bool(row[1]), more=0)
+
+
 def check_visibility(conn: Connection, project_id: int, public: bool) -> None:
     """May all the repositories of the project be public, or private, from now on?"""
     row = _LIMITS_AS_IT_WILL_BE.first(conn, {"project_id": project_id, "public": public})

@@ -19,6 +19,12 @@ _ID = PreparedStatement(
         REPOSITORIES.c.project_id == bindparam("project_id"), REPOSITORIES.c.path == bindparam("path")
     )
 )
+# The lock that the first row which refers to it would take: taken first, nobody waits in a ring for who deletes it.
+_KEEP = PreparedStatement(
+    select(REPOSITORIES.c.id)
+    .where(REPOSITORIES.c.project_id == bindparam("project_id"), REPOSITORIES.c.path == bindparam("path"))
+    .with_for_update(key_share=True, read=True)
+)
 
 
 def repository_source() -> FromClause:
@@ -34,14 +40,23 @@ def repository_id(conn: Connection, project_id: int, path: str) -> int | None:
     return found
 
 
+def kept_repository_id(conn: Connection, project_id: int, path: str) -> int | None:
+    """The same; until this transaction ends, the repository is there, in this project and of this name."""
+    found: int | None = _KEEP.scalar(conn, {"project_id": project_id, "path": path})
+    return found
+
+
 def ensure_repository(conn: Connection, project_id: int, path: str, *, now: int) -> int:
-    """The repository's id; made if it was not there, and if the quotas allow one more."""
-    found = repository_id(conn, project_id, path)
+    """The repository's id; made if it was not there, and if the quotas allow one more.
+
+    It stays where it is until this transaction ends.
+    """
+    found = kept_repository_id(conn, project_id, path)
     if found is None:
         found = _create(conn, project_id, path, now=now)
     if found is None:
         # Somebody else made it at the same moment.
-        found = repository_id(conn, project_id, path)
+        found = kept_repository_id(conn, project_id, path)
     if found is None:
         raise Conflict("the repository was removed just now", remedy="push again")
     return found

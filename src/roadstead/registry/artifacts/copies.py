@@ -93,6 +93,22 @@ def _nearest(conn: Connection, repository_id: int, manifests: Sequence[Copied]) 
     return list(found.values())
 
 
+def keep(conn: Connection, manifests: Sequence[Copied]) -> None:
+    """Let nobody delete these until this transaction ends: what they name is copied after their rows.
+
+    Raises `Conflict` when one is gone already.
+    """
+    for ids in batches(each.id for each in manifests):
+        statement = (
+            select(MANIFESTS.c.id)
+            .where(MANIFESTS.c.id.in_(ids))
+            .order_by(MANIFESTS.c.id)
+            .with_for_update(key_share=True, read=True)
+        )
+        if len(conn.execute(statement).all()) != len(ids):
+            raise Conflict("a part of the artifact was deleted just now", remedy="look again")
+
+
 def link_blobs(conn: Connection, repository_id: int, manifests: Sequence[int], *, now: int) -> LinkedBlobs:
     """Let the repository serve what these manifests keep."""
     held: dict[int, int] = {}

@@ -26,7 +26,7 @@ from roadstead.registry.blobs.queries import hold_blobs
 from roadstead.registry.gates import Attempt, Deed, Gate, check_all
 from roadstead.registry.http import DOOR
 from roadstead.registry.manifests.service import PUSHED
-from roadstead.registry.repositories import ensure_repository, repository_id
+from roadstead.registry.repositories import ensure_repository, kept_repository_id
 from roadstead.registry.tags.history import tag_names
 from roadstead.registry.tags.queries import put_tags
 from roadstead.telemetry.clock import Clock, now_ms
@@ -102,13 +102,14 @@ class ArtifactCopies:
         target: RepositoryName,
     ) -> None:
         now = self._clock()
-        origin = repository_id(conn, origin_id, source.name.path)
+        origin = kept_repository_id(conn, origin_id, source.name.path)
         wanted = copies.wanted(
             conn, origin, str(source.reference), digest=isinstance(source.reference, Digest)
         )
         if origin is None or wanted is None:
             raise NoArtifact(source.name, source.reference)
         family = copies.family(conn, origin, wanted, most=MOST_MANIFESTS)
+        copies.keep(conn, family)
         tags = tuple(Tag(tag) for tag in tag_names(conn, wanted.id, limit=MOST_TAGS))
         repository = ensure_repository(conn, target_id, target.path, now=now)
         if repository == origin:

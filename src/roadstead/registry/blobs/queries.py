@@ -10,7 +10,6 @@ from sqlalchemy import (
     Connection,
     Row,
     Table,
-    and_,
     bindparam,
     delete,
     exists,
@@ -102,6 +101,23 @@ def _hold(count: int) -> PreparedStatement:
         update(BLOBS)
         .where(BLOBS.c.id.in_(slots(count)), BLOBS.c.unreferenced_since.is_not(None))
         .values(unreferenced_since=null())
+    )
+
+
+@lru_cache(maxsize=64)
+def _lock(count: int) -> PreparedStatement:
+    return PreparedStatement(
+        select(BLOBS.c.id).where(BLOBS.c.id.in_(slots(count))).order_by(BLOBS.c.id).with_for_update()
+    )
+
+
+@lru_cache(maxsize=64)
+def _release(count: int) -> PreparedStatement:
+    used = exists().where(REFERENCES.c.blob_id == BLOBS.c.id)
+    return PreparedStatement(
+        update(BLOBS)
+        .where(BLOBS.c.id.in_(slots(count)), BLOBS.c.unreferenced_since.is_(None), ~used)
+        .values(unreferenced_since=bindparam("now"))
     )
 
 
@@ -199,22 +215,14 @@ def unlink_blob(conn: Connection, repository_id: int, blob_id: int, size: int) -
 
 def lock_blobs(conn: Connection, blob_ids: Sequence[int]) -> None:
     """Wait for everybody else who counts references to these blobs.  In order of id, so nobody waits in a ring."""
-    if blob_ids:
-        conn.execute(
-            select(BLOBS.c.id).where(BLOBS.c.id.in_(blob_ids)).order_by(BLOBS.c.id).with_for_update()
-        )
+    for some in batches(blob_ids):
+        _lock(len(some)).all(conn, numbered(some))
 
 
 def release_unused(conn: Connection, blob_ids: Sequence[int], *, now: int) -> None:
     """Start the grace period of those that no manifest names any more."""
-    if not blob_ids:
-        return
-    used = exists().where(REFERENCES.c.blob_id == BLOBS.c.id)
-    conn.execute(
-        update(BLOBS)
-        .where(and_(BLOBS.c.id.in_(blob_ids), BLOBS.c.unreferenced_since.is_(None), ~used))
-        .values(unreferenced_since=now)
-    )
+    for some in batches(blob_ids):
+        _release(len(some)).run(conn, {**numbered(some), "now": now})
 
 
 def hold_blobs(conn: Connection, blob_ids: Sequence[int]) -> None:

@@ -13,6 +13,7 @@ from roadstead.errors import Conflict, Precondition
 from roadstead.events.outbox import record
 from roadstead.identity.principals import Principal
 from roadstead.oci.names import RepositoryName
+from roadstead.quota.counts import check_arrival
 from roadstead.quota.ledger import Hold, forget_repository, move_repository
 from roadstead.registry.blobs.queries import lock_blobs, release_unused
 from roadstead.registry.directory import queries
@@ -110,10 +111,12 @@ class RepositoryChanges:
         now = self._clock()
         self._lock(conn, project_id, repository, name)
         check_all(self._gates, conn, Attempt(Deed.DELETE_REPOSITORY, project_id, repository, ""))
-        leftovers = queries.uploads_of(conn, repository)
-        blobs = sorted(queries.blobs_of(conn, repository))
-        forget_repository(conn, project_id, repository)
+        blobs = queries.blobs_of(conn, repository)
+        # In the order of those who push them elsewhere: the blob, then what the project is charged for it.
         lock_blobs(conn, blobs)
+        forget_repository(conn, project_id, repository)
+        # No request adds bytes to them any more: the row that would name those is locked.
+        leftovers = queries.uploads_of(conn, repository)
         queries.delete_repository(conn, repository)
         release_unused(conn, blobs, now=now)
         record(conn, DELETED, project_id=project_id, now=now, repository=name.path, user=principal.username)
@@ -146,6 +149,7 @@ class RepositoryChanges:
         except IntegrityError:
             raise RepositoryTaken(new) from None
         if source != target:
+            check_arrival(conn, target)
             move_repository(conn, repository, source, target, hold=hold)
             queries.drop_foreign_labels(conn, repository, target)
         for project in dict.fromkeys((source, target)):

@@ -46,11 +46,11 @@ PUSH_ACCESS = PreparedQuery(
     with_access(of_project(STORAGE_LIMIT, PROJECTS.c.id), of_project(TAGS_LIMIT, PROJECTS.c.id))
 )
 
-_ID = PreparedStatement(
-    select(MANIFESTS.c.id).where(
-        MANIFESTS.c.repository_id == bindparam("repository_id"), MANIFESTS.c.digest == bindparam("digest")
-    )
+_OF_DIGEST = select(MANIFESTS.c.id).where(
+    MANIFESTS.c.repository_id == bindparam("repository_id"), MANIFESTS.c.digest == bindparam("digest")
 )
+_ID = PreparedStatement(_OF_DIGEST)
+_LOCK = PreparedStatement(_OF_DIGEST.with_for_update())
 _INSERT_REFERENCE = PreparedStatement(
     insert(REFERENCES).values(
         {name: bindparam(name) for name in ("manifest_id", "digest", "kind", "blob_id")}
@@ -134,6 +134,12 @@ class NewManifest:
 
 def manifest_id(conn: Connection, repository_id: int, digest: str) -> int | None:
     found: int | None = _ID.scalar(conn, {"repository_id": repository_id, "digest": digest})
+    return found
+
+
+def locked_manifest_id(conn: Connection, repository_id: int, digest: str) -> int | None:
+    """The same, for whoever is about to delete it: nobody puts a tag on it, nor copies it, from now on."""
+    found: int | None = _LOCK.scalar(conn, {"repository_id": repository_id, "digest": digest})
     return found
 
 

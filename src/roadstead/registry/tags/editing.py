@@ -10,7 +10,7 @@ from sqlalchemy import Connection, RowMapping
 from roadstead.audit import trail
 from roadstead.db.database import Database
 from roadstead.db.list_requests import ListRequest
-from roadstead.errors import Conflict, Denied, NotFound
+from roadstead.errors import Denied, NotFound
 from roadstead.events.outbox import record
 from roadstead.identity.principals import Principal
 from roadstead.oci.digests import Digest
@@ -22,21 +22,10 @@ from roadstead.registry.directory.service import FoundRepository, RepositoryDire
 from roadstead.registry.gates import Attempt, Deed, Gate, check_all
 from roadstead.registry.manifests.service import Manifests
 from roadstead.registry.tags import history
-from roadstead.registry.tags.queries import RESTORED, put_tags, tagged_manifest
+from roadstead.registry.tags.queries import RESTORED, TagExists, put_tags, tagged_manifest
 from roadstead.telemetry.clock import Clock, now_ms
 
 TAG_CREATED, TAG_MOVED, TAG_RESTORED = "tag.created", "tag.moved", "tag.restored"
-
-
-class TagExists(Conflict):
-    """The name is taken in the repository."""
-
-    def __init__(self, tag: str) -> None:
-        super().__init__(
-            f"the tag {tag} already exists in the repository",
-            remedy="choose another name, or move the tag with PUT",
-            tag=tag,
-        )
 
 
 class NoTag(NotFound):
@@ -182,6 +171,7 @@ class TagEditor:
             manifest=artifact["id"],
             digest=artifact["digest"],
             kind=TAG_CREATED if held is None else TAG_MOVED,
+            moves=moves is True,
         )
 
     def _delete(
@@ -205,7 +195,9 @@ class TagEditor:
         self._check(conn, place, tag, was)
         if tagged_manifest(conn, place.repository_id, tag) is not None:
             raise TagExists(tag)
-        self._point(conn, principal, place, tag, manifest=manifest, digest=was, kind=TAG_RESTORED)
+        self._point(
+            conn, principal, place, tag, manifest=manifest, digest=was, kind=TAG_RESTORED, moves=False
+        )
         return was
 
     def _check(self, conn: Connection, place: Place, tag: Tag, digest: str) -> None:
@@ -222,6 +214,7 @@ class TagEditor:
         manifest: int,
         digest: str,
         kind: str,
+        moves: bool,
     ) -> None:
         now, user = self._clock(), principal.username
         put_tags(
@@ -233,6 +226,8 @@ class TagEditor:
             username=user,
             now=now,
             deed=RESTORED if kind == TAG_RESTORED else None,
+            # Where we may not move it, whoever has pushed it since we looked keeps it.
+            moves=moves,
         )
         record(
             conn,

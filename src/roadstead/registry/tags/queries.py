@@ -26,9 +26,10 @@ from sqlalchemy import (
 )
 
 from roadstead.db.database import PreparedQuery
-from roadstead.db.insert import upsert
+from roadstead.db.insert import insert_ignore, upsert
 from roadstead.db.statements import PreparedStatement
 from roadstead.db.tables import Manifest, Tag, TagChange
+from roadstead.errors import Conflict
 from roadstead.projects.access import with_access
 from roadstead.quota.counts import check_tags
 from roadstead.registry.repositories import REPOSITORIES, repository_source
@@ -37,6 +38,7 @@ TAGS: Table = Tag.__table__  # type: ignore[assignment]  # declared as FromClaus
 CHANGES: Table = TagChange.__table__  # type: ignore[assignment]  # declared as FromClause
 _MANIFESTS: Table = Manifest.__table__  # type: ignore[assignment]  # declared as FromClause
 
+_KEYS = ("repository_id", "name")
 CREATED, MOVED, REMOVED, RESTORED = "created", "moved", "deleted", "restored"
 
 # Access facts, then the repository's id.
@@ -54,8 +56,10 @@ SEPARATOR = ","
 _JOINED = func.aggregate_strings(_NAMES.c.name, literal_column(f"'{SEPARATOR}'"))  # type: ignore[arg-type]  # takes either
 PAGE = PreparedQuery(select(_JOINED))
 
-_TAG = select(TAGS.c.manifest_id).where(
-    TAGS.c.repository_id == bindparam("repository_id"), TAGS.c.name == bindparam("name")
+_TAG = (
+    select(TAGS.c.manifest_id)
+    .where(TAGS.c.repository_id == bindparam("repository_id"), TAGS.c.name == bindparam("name"))
+    .with_for_update()
 )
 _DELETE = PreparedStatement(
     delete(TAGS).where(TAGS.c.repository_id == bindparam("repository_id"), TAGS.c.name == bindparam("name"))
@@ -103,6 +107,17 @@ _RECORD_ALL_DELETED = _change(
 )
 
 
+class TagExists(Conflict):
+    """The name is taken in the repository."""
+
+    def __init__(self, tag: str) -> None:
+        super().__init__(
+            f"the tag {tag} already exists in the repository",
+            remedy="choose another name, or move the tag with PUT",
+            tag=tag,
+        )
+
+
 def put_tags(
     conn: Connection,
     repository_id: int,
@@ -114,10 +129,12 @@ def put_tags(
     now: int,
     deed: str | None = None,
     counted: bool = True,
+    moves: bool = True,
 ) -> None:
     """Point each tag at the manifest of that digest, whatever it pointed at before, and remember who did.
 
     Raises `CountExceeded` where the quota allows no more tags; not `counted`, the caller knows of no limit.
+    Unless it `moves` them, raises `TagExists` for a tag that is there.
 
     In order, so that two pushes never deadlock.  `deed` is what the history calls it, where that is neither
     making nor moving.
@@ -135,10 +152,14 @@ def put_tags(
             "created_at": now,
             "updated_at": now,
         }
-        upsert(conn, Tag, values, keys=("repository_id", "name"), update=("manifest_id", "updated_at"))
+        if moves:
+            upsert(conn, Tag, values, keys=_KEYS, update=("manifest_id", "updated_at"))
+        elif not insert_ignore(conn, Tag, values, keys=_KEYS):
+            raise TagExists(name)
 
 
 def tagged_manifest(conn: Connection, repository_id: int, name: str) -> Row[int] | None:
+    """What the tag points at.  Nobody else moves or deletes it until this transaction ends."""
     return conn.execute(_TAG, {"repository_id": repository_id, "name": name}).one_or_none()
 
 
