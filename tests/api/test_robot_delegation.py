@@ -178,3 +178,19 @@ async def test_a_robot_goes_on_working_when_the_person_who_made_it_leaves(regist
     robot = signed_in(registry, await make(registry.alice, in_project("a", PUSH)))
     await registry.change("UPDATE users SET disabled = TRUE WHERE username = 'alice'")
     assert (await robot.start("a/app")).status == 202
+
+
+async def test_R9_a_robot_owns_no_project_that_its_push_makes(registry: Registry) -> None:
+    creates = system_block(access("project:create"))
+    one = signed_in(registry, await make(registry.root, in_system(creates)))
+    assert (await one.start("new/app")).status == 403
+    assert await registry.scalar("SELECT count(*) FROM projects WHERE name = 'new'") == 0
+    pushes = project_block("*", PUSH)
+    two = signed_in(registry, await make(registry.root, in_system(creates, pushes, name="pusher")))
+    assert (await two.start("new/app")).status == 202
+    held = "SELECT count(*) FROM grants g JOIN users u ON u.id = g.user_id WHERE u.kind = 'robot' AND role_id = 1"
+    assert await registry.scalar(held) == 0
+    owner = "SELECT u.username FROM projects p JOIN users u ON u.id = p.owner_id WHERE p.name = 'new'"
+    assert await registry.scalar(owner) == "root"
+    assert (await two.get("/api/v2.0/projects/new/members")).status == 403
+    assert (await two.delete("/v2/new/app/manifests/v1")).status == 403

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from roadstead.config.settings import RegistrySettings
 from roadstead.db.database import Database
-from roadstead.db.tables.users import PERSON
+from roadstead.db.tables.users import PERSON, ROBOT
 from roadstead.errors import Denied, NameInvalid, NameUnknown, RoadsteadError
 from roadstead.identity.principals import Principal
 from roadstead.identity.scopes import GrantedScope, RequestedScope
@@ -23,8 +23,9 @@ from roadstead.projects.access import (
 )
 from roadstead.projects.configurations import Configurations
 from roadstead.projects.creation import NewProject, ProjectCheck
+from roadstead.projects.directory.queries import first_administrator
 from roadstead.projects.queries import ACCESS, KIND, SYSTEM_GRANTS
-from roadstead.projects.roles import Action, Permission, actions_of
+from roadstead.projects.roles import NOTHING, Action, Permission, actions_of, allows
 from roadstead.telemetry.clock import Clock, now_ms
 
 CATALOG = "catalog"
@@ -143,8 +144,8 @@ class Projects:
             known[name.project] = await self.facts(principal, name.project)
         facts = known[name.project]
         held = actions_of(self.standing(facts, principal).at(name.path))
-        if facts.project_id is None and await self._may_push_into_being(facts, principal):
-            held = frozenset(Action)
+        if facts.project_id is None:
+            held |= await self._actions_in_new(facts, principal)
         return frozenset(map(str, held)) & scope.actions
 
     async def may_create(self, facts: AccessFacts, principal: Principal) -> bool:
@@ -157,9 +158,22 @@ class Projects:
         held = await self._database.all(SYSTEM_GRANTS, caller)
         if any(CREATE_PROJECT in read_grants(text).permissions for (text,) in held):
             return True
-        row = await self._database.first(KIND, caller)
-        person = row is not None and row[0] == PERSON
+        person = await self._kind(principal) == PERSON
         return person and await self._configurations.text("project_creation_restriction") == "everyone"
+
+    async def _kind(self, principal: Principal) -> str | None:
+        row = await self._database.first(KIND, {"user_id": principal.user_id})
+        return None if row is None else row[0]
+
+    async def owner_of_new(self, principal: Principal) -> int | None:
+        """Whose a project is that the caller makes.
+
+        Whoever asks; for a robot, the administrator who has been there longest, as in Harbor: an owner may do
+        everything in a project, and a robot only what it was given.
+        """
+        if await self._kind(principal) == ROBOT:
+            return await self._database.read(first_administrator)
+        return principal.user_id
 
     async def create(self, principal: Principal, new: NewProject) -> int | None:
         """The new project's id; None if there is one of that name.  Whether the caller may, they know who call
@@ -170,7 +184,17 @@ class Projects:
         )
 
     async def _may_push_into_being(self, facts: AccessFacts, principal: Principal) -> bool:
-        return self._settings.create_projects_on_push and await self.may_create(facts, principal)
+        return Action.PUSH in await self._actions_in_new(facts, principal)
+
+    async def _actions_in_new(self, facts: AccessFacts, principal: Principal) -> frozenset[Action]:
+        """What the caller may do in a project that their push makes; nothing if it makes none."""
+        if not self._settings.create_projects_on_push or not await self.may_create(facts, principal):
+            return frozenset()
+        if await self._kind(principal) != ROBOT:
+            return frozenset(Action)
+        # What it may do in all projects, and nothing more: it does not own this one.
+        everywhere = read_grants(facts.grants_everywhere).permissions if facts.grants_everywhere else NOTHING
+        return actions_of(everywhere) if allows(everywhere, Action.PUSH) else frozenset()
 
     async def admit_push(self, facts: AccessFacts, principal: Principal, name: RepositoryName) -> int:
         """The id of the project of these facts, if the caller may push there.  The push may create the project."""
@@ -189,7 +213,8 @@ class Projects:
         if await self._may_push_into_being(facts, principal):
             if principal.limits(name.full, Action.PUSH):
                 raise too_narrow(name, Action.PUSH)
-            created = await self.create(principal, NewProject(name.project, owner_id=principal.user_id))
+            owner = await self.owner_of_new(principal)
+            created = await self.create(principal, NewProject(name.project, owner_id=owner))
             if created is not None:
                 return created
             # Somebody else was quicker: their project has its own rules.

@@ -9,7 +9,6 @@ from sqlalchemy import Connection
 
 from roadstead.db.database import Database
 from roadstead.db.listing import ListRequest
-from roadstead.db.tables.users import ROBOT
 from roadstead.errors import Denied, NotBuilt
 from roadstead.identity.principals import Principal
 from roadstead.projects.access import AddressDenied
@@ -27,7 +26,7 @@ from roadstead.projects.directory.rules import (
     check_project_name,
     check_storage,
 )
-from roadstead.projects.queries import DEFAULT_LIMIT, KIND
+from roadstead.projects.queries import DEFAULT_LIMIT
 from roadstead.projects.service import CREATE_PROJECT, Projects
 from roadstead.projects.visibility import closed_to
 from roadstead.telemetry.clock import Clock, now_ms
@@ -87,7 +86,7 @@ class Directory:
         new = NewProject(
             name,
             public=columns[PUBLIC],
-            owner_id=await self._owner(principal),
+            owner_id=await self._projects.owner_of_new(principal),
             storage=await self._storage(principal, draft.storage),
             deletion_protected=columns[PROTECTED],
             settings=metadata,
@@ -105,13 +104,6 @@ class Directory:
                 f"you lack the permission {CREATE_PROJECT} in this registry",
                 remedy="ask an administrator of the registry to make the project",
             )
-
-    async def _owner(self, principal: Principal) -> int | None:
-        """Whoever asks; for a robot, the administrator who has been there longest, as in Harbor."""
-        row = await self._database.first(KIND, {"user_id": principal.user_id})
-        if row is not None and row[0] == ROBOT:
-            return await self._database.read(queries.first_administrator)
-        return principal.user_id
 
     async def _storage(self, principal: Principal, limit: int | None) -> int:
         if not limit or not await self._authority.administrator(principal):
