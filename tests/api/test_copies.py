@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.api.images import API, artifact, ask, become, charged, done, push_config, repository, send
+from tests.api.projects import make_role
 from tests.registry.actors import child, digest_of, encoded, index_of
 from tests.registry.registries import Registry
 
@@ -67,6 +68,20 @@ async def test_a_copy_needs_a_pull_there_and_a_right_here(registry: Registry) ->
     assert (await send(guest, "POST", f"{target}a/app:v1")).status == 403
     assert (await send(registry.anon, "POST", f"{target}a/app:v1")).status == 401
     assert (await registry.alice.get(repository("a/copy"))).status == 404
+
+
+async def test_R7_a_copy_moves_no_tag_for_whoever_may_only_make_artifacts(registry: Registry) -> None:
+    await registry.alice.push_image("a/app", "v1")
+    kept = await registry.alice.push_image("pub/app", "v1", "another")
+    role = await make_role(registry.root, "copier", "project:read", "artifact:create", "artifact:read")
+    await become(registry, "mallory", role, project="pub")
+    mallory = await become(registry, "mallory", 3)
+    copied = await send(mallory, "POST", f"{repository('pub/app')}/artifacts?from=a/app:v1")
+    assert copied.status == 403
+    assert (await registry.alice.pull("pub/app", "v1"))["docker-content-digest"] == kept
+    for _ in range(2):
+        done(await send(mallory, "POST", f"{repository('pub/new')}/artifacts?from=a/app:v1"), 201)
+    assert await registry.anon.tags("pub/new") == ["v1"]
 
 
 async def test_a_copy_keeps_to_the_sources_network_rules(registry: Registry) -> None:

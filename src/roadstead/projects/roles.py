@@ -134,6 +134,8 @@ _SUFFICIENT: Mapping[Action, frozenset[Permission]] = {
     Action.DELETE: frozenset({"artifact:delete", "repository:delete"}),
 }
 DELETE_TAG: frozenset[Permission] = _SUFFICIENT[Action.DELETE] | {"tag:delete"}
+# Whoever may only make tags, or artifacts, moves no tag that is there.
+MOVE_TAG: frozenset[Permission] = frozenset({PUSH, "tag:delete"})
 
 
 def allows(permissions: frozenset[Permission], action: Action) -> bool:

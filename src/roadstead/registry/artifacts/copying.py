@@ -9,14 +9,14 @@ from sqlalchemy import Connection
 
 from roadstead.audit import trail
 from roadstead.db.database import Database
-from roadstead.errors import RequestInvalid
+from roadstead.errors import Denied, RequestInvalid
 from roadstead.events.outbox import record
 from roadstead.identity.principals import Principal
 from roadstead.oci.digests import Digest
 from roadstead.oci.names import RepositoryName, Tag, parse_tag
 from roadstead.projects.access import check_address
 from roadstead.projects.authority import Authority
-from roadstead.projects.roles import PULL
+from roadstead.projects.roles import MOVE_TAG, PULL
 from roadstead.projects.service import Projects
 from roadstead.quota.ledger import Bill, Hold
 from roadstead.quota.reservations import Reservations
@@ -28,7 +28,7 @@ from roadstead.registry.http import DOOR
 from roadstead.registry.manifests.service import PUSHED
 from roadstead.registry.repositories import ensure_repository, kept_repository_id
 from roadstead.registry.tags.history import tag_names
-from roadstead.registry.tags.queries import put_tags
+from roadstead.registry.tags.queries import put_tags, tagged_manifest
 from roadstead.telemetry.clock import Clock, now_ms
 
 # Children and accessories, and tags, that one copy takes along.
@@ -86,7 +86,14 @@ class ArtifactCopies:
         # To copy is to pull: from an address that may do neither, neither.
         check_address(origin.facts, replace(principal, door=DOOR), origin.name)
         await self._reservations.charging(
-            target.id, self._copy, principal, origin.id, source, target_id=target.id, target=name
+            target.id,
+            self._copy,
+            principal,
+            origin.id,
+            source,
+            target_id=target.id,
+            target=name,
+            moves=not MOVE_TAG.isdisjoint(target.standing.at(path)),
         )
         return name
 
@@ -100,7 +107,9 @@ class ArtifactCopies:
         *,
         target_id: int,
         target: RepositoryName,
+        moves: bool,
     ) -> None:
+        """Unless it `moves` tags, one that is there and points elsewhere is refused."""
         now = self._clock()
         origin = kept_repository_id(conn, origin_id, source.name.path)
         wanted = copies.wanted(
@@ -125,7 +134,10 @@ class ArtifactCopies:
             made = copies.copy_manifest(conn, each, repository, now=now)
             if made.fresh:
                 bill.manifest(each.size)
-            put_tags(conn, repository, its, made.id, digest=each.digest, username=principal.username, now=now)
+            if not moves:
+                its = _new_tags(conn, repository, target, its, made.id)
+            user = principal.username
+            put_tags(conn, repository, its, made.id, digest=each.digest, username=user, now=now, moves=moves)
             if made.fresh or its:
                 self._tell(conn, principal, target_id, target, each, tags=its, source=source)
         hold_blobs(conn, blobs.all)
@@ -164,3 +176,17 @@ class ArtifactCopies:
             project_id=project_id,
             payload={"from": str(source), "tags": list(tags)},
         )
+
+
+def _new_tags(
+    conn: Connection, repository: int, target: RepositoryName, tags: Sequence[Tag], manifest: int
+) -> tuple[Tag, ...]:
+    """Those that are not there yet.  Raises `Denied` for one that would have to be moved."""
+    held = {tag: found[0] for tag in tags if (found := tagged_manifest(conn, repository, tag)) is not None}
+    moved = sorted(tag for tag, there in held.items() if there != manifest)
+    if moved:
+        raise Denied(
+            f"you may put artifacts into {target.full}, and not move its tag {moved[0]}",
+            remedy="copy to another name, or ask for the right to push or to delete tags",
+        )
+    return tuple(tag for tag in tags if tag not in held)
