@@ -413,3 +413,10 @@ async def test_what_robots_can_be_given_is_told_to_those_who_make_them(registry:
     assert (await registry.alice.get("/api/v2.0/permissions")).json["system"] is None
     assert (await registry.mallory.get("/api/v2.0/permissions")).status == 403
     assert (await registry.anon.get("/api/v2.0/permissions")).status == 401
+
+
+async def test_a_project_gets_no_name_with_which_its_robots_could_not_sign_in(registry: Registry) -> None:
+    robot = signed_in(registry, await make(registry.alice, in_project("a")))
+    refused = await send(registry.alice, "POST", "/projects/a/rename", {"name": "a" * 250})
+    assert refused.status == 400, refused
+    assert (await robot.start("a/app")).status == 202

@@ -8,9 +8,10 @@ from sqlalchemy import Connection, RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from roadstead.audit import trail
-from roadstead.errors import Conflict, Precondition
+from roadstead.errors import Conflict, NameInvalid, Precondition
 from roadstead.events.outbox import JsonValue, record
 from roadstead.identity.principals import Principal
+from roadstead.identity.rules import MAX_USERNAME
 from roadstead.projects.allowlists import Allowlist
 from roadstead.projects.authority import ProjectHidden
 from roadstead.projects.creation import ProjectExists
@@ -113,8 +114,15 @@ def rename(conn: Connection, principal: Principal, project: int, name: str, *, n
     except IntegrityError:
         raise ProjectExists(name) from None
     robots = queries.rename_robots(conn, project, old, name)
+    if max(map(len, robots), default=0) > MAX_USERNAME:
+        raise NameInvalid(
+            f"with this name of the project, its robots' names would be longer than {MAX_USERNAME} characters, and"
+            " could not sign in",
+            remedy="choose a shorter name",
+            limit=MAX_USERNAME,
+        )
     record(conn, RENAMED, project_id=project, now=now, old=old, project=name, user=principal.username)
-    payload = {"old": old, "new": name, "robots": robots}
+    payload = {"old": old, "new": name, "robots": len(robots)}
     description = f"renamed from {old}"
     trail.record(
         conn,

@@ -232,17 +232,18 @@ _ROBOTS_OF = (
 )
 
 
-def rename_robots(conn: Connection, project: int, old: str, new: str) -> int:
-    """Give the project's robots the names that go with its new one, and end what was signed for the old ones."""
-    robots = conn.execute(_ROBOTS_OF, {"project": project}).mappings().all()
-    for robot in robots:
+def rename_robots(conn: Connection, project: int, old: str, new: str) -> list[str]:
+    """Give the project's robots the names that go with its new one, and end what was signed for the old ones.
+
+    Returns the names.
+    """
+    names = []
+    for robot in conn.execute(_ROBOTS_OF, {"project": project}).mappings().all():
         prefix = robot["username"].removesuffix(f"{old}+{robot['name']}")
-        values = {
-            "username": f"{prefix}{new}+{robot['name']}",
-            "credential_epoch": robot["credential_epoch"] + 1,
-        }
+        names.append(f"{prefix}{new}+{robot['name']}")
+        values = {"username": names[-1], "credential_epoch": robot["credential_epoch"] + 1}
         conn.execute(update(USERS).where(USERS.c.id == robot["id"]).values(**values))
-    return len(robots)
+    return names
 
 
 _MEMBER_COUNTS = (

@@ -15,7 +15,7 @@ from roadstead.events.outbox import record
 from roadstead.identity.principals import Principal
 from roadstead.oci.digests import Digest
 from roadstead.oci.names import RepositoryName, Tag
-from roadstead.projects.roles import PUSH
+from roadstead.projects.roles import MOVE_TAG
 from roadstead.registry.artifacts.service import Reference, existing, place_of
 from roadstead.registry.artifacts.views import Immutability, Place, Row
 from roadstead.registry.directory.service import FoundRepository, RepositoryDirectory
@@ -254,5 +254,4 @@ class TagEditor:
 
 def _may_move(found: FoundRepository) -> bool | None:
     """Whoever only makes tags moves none."""
-    path = found.name.path
-    return True if any(found.access.may(each, path=path) for each in (PUSH, "tag:delete")) else None
+    return None if MOVE_TAG.isdisjoint(found.access.standing.at(found.name.path)) else True
