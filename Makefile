@@ -4,6 +4,8 @@ PYTHON_IN_VENV := .venv/bin/python
 # Options for those that people pass some to: make run SERVE="--port 5001", make test TESTS="tests/oci -k range"
 SERVE ?=
 TESTS ?=
+# Processes that share the tests.
+TEST_WORKERS ?= auto
 SOAK ?=
 
 .DEFAULT_GOAL := help
@@ -20,7 +22,7 @@ run:  ## Start a registry on localhost:5000, in ./roadstead-data
 	@exec .venv/bin/roadstead serve $(SERVE)
 
 test: setup  ## Run the tests
-	$(PYTHON_IN_VENV) -m pytest -m "not client and not slow" $(TESTS)
+	$(PYTHON_IN_VENV) -m pytest -n $(TEST_WORKERS) -m "not client and not slow" $(TESTS)
 
 lint: setup  ## Check style, types, layers and generated files
 	.venv/bin/ruff check
