@@ -13,10 +13,12 @@ import pytest
 from sqlalchemy import Connection, text
 from tests.api.images import artifact, done, repository, send
 from tests.api.test_immutable_rules import RULES, rule
+from tests.quota.limits import limit, put_quota, quota_of
 from tests.registry.actors import digest_of, encoded
 from tests.registry.asgi import Answer
 from tests.registry.registries import Registry
 
+from roadstead.quota import queries as quotas
 from roadstead.registry.artifacts import copies
 from roadstead.registry.blobs.queries import lock_blobs, release_unused
 from roadstead.registry.directory import queries as directory_queries
@@ -170,3 +172,15 @@ async def test_one_transaction_lets_any_number_of_blobs_go(registry: Registry) -
         release_unused(conn, range(1, 70_000), now=1)
 
     await registry.parts.database.write(release)
+
+
+async def test_a_limit_that_is_set_while_bytes_are_reserved_refuses_nobody(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await limit(registry, "a", storage=100_000)
+    document = await registry.alice.image("a/app", "v1")
+    number = (await quota_of(registry, "a"))["id"]
+    changed, pushed = await Pause(monkeypatch, quotas, "set_limits").between(
+        put_quota(registry, number, storage=200_000), registry.alice.put_manifest("a/app", "v2", document)
+    )
+    assert (changed.status, pushed.status) == (200, 201)

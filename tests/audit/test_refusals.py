@@ -70,3 +70,13 @@ async def test_a_pull_is_an_entry_where_that_is_asked_for(registry_with: Opener)
         assert await registry.sql(
             "SELECT username, resource, project_id IS NULL FROM audit_log WHERE operation = 'pull' ORDER BY id"
         ) == [("bob", "pub/app:v1", 0), ("bob", f"pub/app@{digest}", 0)]
+
+
+async def test_a_push_is_an_entry_of_its_own_transaction(registry: Registry) -> None:
+    digest = await registry.alice.push_image("a/app", "v1")
+    await registry.alice.put_manifest("a/app", "v2", {"schemaVersion": 2, "mediaType": "application/json"})
+    found = await registry.sql(
+        "SELECT username, operation, resource_type, resource, door, outcome FROM audit_log"
+        " WHERE operation = 'create'"
+    )
+    assert found == [("alice", "create", "artifact", f"a/app@{digest}", "registry", "success")]

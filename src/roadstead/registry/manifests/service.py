@@ -81,7 +81,8 @@ class _Push:
     row: queries.NewManifest
     manifest: Manifest
     tags: tuple[Tag, ...]
-    pusher: str
+    pusher: Principal
+    name: RepositoryName
 
 
 def manifest_unknown(name: RepositoryName, reference: Tag | Digest | str) -> ManifestUnknown:
@@ -234,8 +235,8 @@ class Manifests:
                 payload=payload,
                 total_size=_total_size(manifest, len(payload)),
             )
-            push = _Push(row, manifest, tuple(dict.fromkeys(tags)), principal.username)
-            await self._keep(admitted, name.path, push)
+            push = _Push(row, manifest, tuple(dict.fromkeys(tags)), principal, name)
+            await self._keep(admitted, push)
         return PushedManifest(digest, subject, push.tags)
 
     async def _parse(self, payload: bytes, content_type: str | None) -> Manifest:
@@ -243,16 +244,16 @@ class Manifests:
             return parse_manifest(payload, content_type)
         return await asyncio.to_thread(parse_manifest, payload, content_type)
 
-    async def _keep(self, admitted: Admission, path: str, push: _Push) -> None:
+    async def _keep(self, admitted: Admission, push: _Push) -> None:
         if admitted.hold is None:
-            await self._reservations.charging(admitted.project_id, self._push, admitted, path, push)
+            await self._reservations.charging(admitted.project_id, self._push, admitted, push)
         else:
-            await self._database.write(self._push, admitted.hold, admitted, path, push)
+            await self._database.write(self._push, admitted.hold, admitted, push)
 
-    def _push(self, conn: Connection, hold: Hold | None, admitted: Admission, path: str, push: _Push) -> None:
+    def _push(self, conn: Connection, hold: Hold | None, admitted: Admission, push: _Push) -> None:
         project_id = admitted.project_id
         now = self._clock()
-        repository = ensure_repository(conn, project_id, path, now=now)
+        repository = ensure_repository(conn, project_id, push.name.path, now=now)
         attempt = Attempt(
             Deed.PUSH_MANIFEST, project_id, repository, push.row.digest, push.tags, len(push.row.payload)
         )
@@ -288,7 +289,7 @@ class Manifests:
             push.tags,
             manifest,
             digest=row.digest,
-            username=push.pusher,
+            username=push.pusher.username,
             now=now,
             counted=admitted.counts_tags,
         )
@@ -297,11 +298,21 @@ class Manifests:
             PUSHED,
             project_id=project_id,
             now=now,
-            repository=path,
+            repository=push.name.path,
             digest=push.row.digest,
             media_type=push.row.media_type,
             tags=list(push.tags),
-            user=push.pusher,
+            user=push.pusher.username,
+        )
+        trail.record(
+            conn,
+            push.pusher,
+            "create",
+            "artifact",
+            f"{push.name.full}@{row.digest}",
+            now=now,
+            project_id=project_id,
+            payload={"tags": list(push.tags)},
         )
 
     def _check_references(
