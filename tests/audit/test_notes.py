@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -127,6 +128,25 @@ async def test_what_waits_when_the_process_stops_is_written(registry: Registry, 
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert [row[-1] for row in await entries(registry)] == [3, 2]
+
+
+async def test_what_is_being_written_when_the_process_stops_is_written(
+    registry: Registry, kept: AuditNotes
+) -> None:
+    refuse(kept)
+    began, write = asyncio.Event(), registry.parts.database.write
+
+    async def slow(*args: Any, **kwargs: Any) -> object:
+        began.set()
+        await asyncio.sleep(0.1)
+        return await write(*args, **kwargs)
+
+    with patch.object(registry.parts.database, "write", slow), patch.object(notes, "FLUSH_EVERY", 0):
+        running = asyncio.create_task(kept.run())
+        await began.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert len(await entries(registry)) == 1
 
 
 async def test_an_outage_of_the_database_loses_nothing(registry: Registry, kept: AuditNotes) -> None:

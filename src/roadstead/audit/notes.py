@@ -123,12 +123,17 @@ class AuditNotes:
 
     async def run(self) -> None:
         """Flush now and then, until cancelled; then once more, with everything."""
+        writing: asyncio.Task[None] | None = None
         try:
             while True:
                 await self._waiting.wait()
                 await asyncio.sleep(FLUSH_EVERY)
-                await self.flush()
+                writing = asyncio.create_task(self.flush())
+                # To cancel us is not to cancel what we have taken in hand.
+                await asyncio.shield(writing)
         finally:
+            if writing is not None:
+                await asyncio.wait([writing])
             await asyncio.shield(self.flush(everything=True))
 
     async def flush(self, *, everything: bool = False) -> None:
