@@ -388,7 +388,13 @@ ROWS: list[Row] = [
     Row("PUT", PID, project("project:update"), body={"metadata": {"auto_scan": "true"}}),
     Row("GET", f"{PID}/_deletable", project("project:delete")),
     Row("GET", f"{PID}/summary", project("project:read")),
-    Row("GET", f"{PID}/artifacts", project("artifact:list")),
+    # Whoever may see some of them gets those; nobody who is not signed in.
+    Row(
+        "GET",
+        f"{PID}/artifacts",
+        project("artifact:list"),
+        but={"pattern, inside": 200, "pattern, outside": 200, "anonymous, public": 401},
+    ),
     Row("GET", f"{PID}/scanner", project("scanner:read"), ok=404),
     Row("GET", f"{PN}/logs", project("log:list")),
     Row("GET", f"{PN}/auditlog-exts", project("log:list")),

@@ -23,7 +23,6 @@ from roadstead.projects.roles import IN_PROJECT, IN_SYSTEM, NOTHING, OF_ANYBODY,
 INSIDE = "team/app"
 OUTSIDE = "other/app"
 FAR = 4_102_444_800_000
-CUSTOM_ROLE = 100
 # What the role that people made has.
 CUSTOM = frozenset(
     {
@@ -354,12 +353,7 @@ class Stage:
         return label
 
     async def role(self) -> int:
-        return await self.number(
-            "INSERT INTO roles (id, name, description, permissions, created_at, updated_at)"
-            " VALUES (:id, :name, '', 'project:read', 1, 1)",
-            id=1000 + self.counter,
-            name=self.name("role"),
-        )
+        return await self.number(f"{_ROLE} (:name, '', 'project:read', 1, 1)", name=self.name("role"))
 
     async def repository(self, place: str, path: str) -> str:
         """A repository below `path`, with an artifact tagged 1 in it: its path."""
@@ -377,6 +371,7 @@ def selectors_of(tags: str) -> dict[str, object]:
     }
 
 
+_ROLE = "INSERT INTO roles (name, description, permissions, created_at, updated_at) VALUES"
 _USER = (
     "INSERT INTO users (username, password_hash, admin, disabled, credential_epoch, created_at, kind, updated_at)"
     " VALUES (:name, '', :no, :no, 1, :at, :kind, 1)"
@@ -426,14 +421,9 @@ def _seed(conn: Connection) -> None:
 
     for name, role in _MEMBERS.items():
         grant(user=account(name), role=int(role))
-    conn.execute(
-        text(
-            "INSERT INTO roles (id, name, description, permissions, created_at, updated_at)"
-            " VALUES (:id, 'auditor', '', :permissions, 1, 1)"
-        ),
-        {"id": CUSTOM_ROLE, "permissions": ",".join(sorted(CUSTOM))},
-    )
-    grant(user=account("custom"), role=CUSTOM_ROLE)
+    listed = ",".join(sorted(CUSTOM))
+    auditor = _insert(conn, f"{_ROLE} ('auditor', '', :listed, 1, 1) RETURNING id", {"listed": listed})
+    grant(user=account("custom"), role=auditor)
     group = _insert(
         conn,
         "INSERT INTO user_groups (name, kind, created_at) VALUES ('operators', 3, 1) RETURNING id",

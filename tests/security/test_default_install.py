@@ -112,10 +112,14 @@ async def test_L10_nothing_describes_the_server_to_strangers(settings: Settings,
             "/metrics",
             "/debug",
             "/debug/pprof/",
-            "/api/v2.0/systeminfo",
         ):
             answer = await registry.anon.get(path)
             assert answer.status == 404
+        # What a client has to know before it signs in, and no version.
+        told = (await registry.anon.get("/api/v2.0/systeminfo")).json
+        assert set(told) <= {
+            "auth_mode", "primary_auth_mode", "self_registration", "banner_message", "oidc_provider_name",
+        }  # fmt: skip
         for path in ("/livez", "/readyz", "/v2/", "/service/token", "/nothing"):
             answer = await registry.anon.get(path)
             assert not {"server", "x-powered-by"} & {name for name, _ in answer.headers}

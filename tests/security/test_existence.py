@@ -38,7 +38,7 @@ HIDDEN, ABSENT = "hidden-1", "absent-1"
 OWNER = replace(EVERYBODY[0], name="owner", place=HIDDEN)
 RENUMBER = {
     "sqlite": "INSERT INTO sqlite_sequence (name, seq) VALUES ('{}', :next)",
-    "postgresql": "SELECT setval(pg_get_serial_sequence('{}', 'id'), :next)",
+    "postgresql": "SELECT setval(pg_get_serial_sequence('{0}', 'id'), greatest(:next, max(id))) FROM {0}",
 }
 STRANGERS = ("mallory", "")
 # An id that nothing has.
@@ -66,7 +66,9 @@ def watched(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[obje
     database = stage.registry.parts.database
 
     def executing(conn: Connection, cursor: object, statement: str, *rest: object) -> None:
-        asked.append(statement)
+        # A new connection to PostgreSQL asks for what it needs to know, once.
+        if "pg_catalog" not in statement and not statement.startswith("show "):
+            asked.append(statement)
 
     with monkeypatch.context() as patch:
         for name in ("first", "all"):
@@ -86,10 +88,6 @@ def _noted(method: Any, asked: list[object]) -> Any:
     return noted
 
 
-def stranger(stage: Stage, name: str) -> Actor:
-    return Actor(stage.registry.app, name, basic(name) if name else None)
-
-
 def plain(answer: Answer, *names: str) -> tuple[object, ...]:
     """The answer, without what the caller wrote and what is random."""
     text = answer.body.decode()
@@ -106,24 +104,37 @@ async def compared(
     """What tells the two requests apart, for each stranger."""
     found = []
     for name in STRANGERS:
-        actor = stranger(stage, name)
-        headers = {"Content-Type": "application/json"} if there.body else {}
-        # Whatever is remembered of the caller is remembered before the two are compared.
-        await actor.request(row.method, nowhere.target, nowhere.body, headers)
-        results = []
-        for request in (nowhere, there):
-            with watched(stage, monkeypatch) as asked:
-                answer = await actor.request(row.method, request.target, request.body, headers)
-            swaps = (HIDDEN, ABSENT, *re.findall(r"\d{8}", request.target))
-            results.append((plain(answer, *swaps), list(asked)))
-        (absent, _), (hidden, _) = results
-        if hidden != absent:
-            found.append(f"{row} to {name or 'nobody'}: {hidden} is not {absent}")
-        elif hidden[0] in {200, 201, 202}:
-            found.append(f"{row} to {name or 'nobody'}: {hidden}")
-        elif len(results[0][1]) != len(results[1][1]):
-            found.append(f"{row} to {name or 'nobody'}: {results[1][1]} is not {results[0][1]}")
+        # Once in a while something else asks the database at the same moment; what is so always is the request's.
+        for _ in range(3):
+            difference = await _difference(stage, monkeypatch, name, row, (nowhere, there))
+            if not difference:
+                break
+        else:
+            found.append(f"{row} to {name or 'nobody'}: {difference}")
     return found
+
+
+async def _difference(
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    row: Row | RegistryRow,
+    requests: tuple[Request, Request],
+) -> str:
+    actor = Actor(stage.registry.app, name, basic(name) if name else None)
+    headers = {"Content-Type": "application/json"} if requests[0].body else {}
+    # Whatever is remembered of the caller is remembered before the two are compared.
+    await actor.request(row.method, requests[0].target, requests[0].body, headers)
+    results = []
+    for request in requests:
+        with watched(stage, monkeypatch) as asked:
+            answer = await actor.request(row.method, request.target, request.body, headers)
+        swaps = (HIDDEN, ABSENT, *re.findall(r"\d{8}", request.target))
+        results.append((plain(answer, *swaps), list(asked)))
+    (absent, before), (hidden, after) = results
+    if hidden != absent or hidden[0] in {200, 201, 202}:
+        return f"{hidden} is not {absent}"
+    return "" if len(before) == len(after) else f"{after} is not {before}"
 
 
 def _rows(stage: Stage) -> Iterator[Row]:
