@@ -47,10 +47,15 @@ class ImmutableTags:
         else:
             self._check_all(conn, attempt, path, rules)
 
-    def covers(self, conn: Connection, project_id: int, repository_id: int) -> Callable[[str], bool]:
-        """Which of the repository's tags are immutable, for lists."""
-        _, rules = _rules(conn, project_id, repository_id)
-        return lambda tag: _covered(rules, tag)
+    def covers(self, conn: Connection, project_id: int) -> Callable[[str], Callable[[str], bool]]:
+        """By the path of a repository of the project, which of its tags are immutable, for lists."""
+        rules = [read_rule(stored) for stored in queries.rules_of(conn, project_id)]
+
+        def of_repository(path: str) -> Callable[[str], bool]:
+            here = [rule for rule in rules if rule.in_repository(path)]
+            return lambda tag: _covered(here, tag)
+
+        return of_repository
 
     def _check_moves(
         self, conn: Connection, attempt: Attempt, path: str, rules: Sequence[ImmutableRule]

@@ -43,6 +43,11 @@ _ACTIVE = PreparedStatement(
     .join(REPOSITORIES, REPOSITORIES.c.id == bindparam("repository_id"))
     .where(RULES.c.project_id == bindparam("project_id"), RULES.c.disabled == false())
 )
+_OF_PROJECT = PreparedStatement(
+    select(as_type(RULES.c.selectors, Text)).where(
+        RULES.c.project_id == bindparam("project_id"), RULES.c.disabled == false()
+    )
+)
 _LOCK = (
     select(REPOSITORIES.c.id)
     .where(REPOSITORIES.c.id == bindparam("repository_id"))
@@ -68,6 +73,11 @@ def active_rules(conn: Connection, project_id: int, repository_id: int) -> Seque
     """The repository's path, and a rule of the project as JSON, for each that is not disabled."""
     rows = _ACTIVE.all(conn, {"project_id": project_id, "repository_id": repository_id})
     return [(path, selectors) for path, selectors in rows]
+
+
+def rules_of(conn: Connection, project_id: int) -> Sequence[str]:
+    """The rules of the project as JSON that are not disabled."""
+    return [selectors for (selectors,) in _OF_PROJECT.all(conn, {"project_id": project_id})]
 
 
 def lock_repository(conn: Connection, repository_id: int) -> None:

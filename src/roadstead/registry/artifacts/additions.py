@@ -161,7 +161,7 @@ _OF_KIND: Mapping[str, Sequence[Addition]] = {
 def _subject(conn: Connection, place: Place, reference: Reference, addition: Addition) -> _Subject:
     row = existing(conn, place, reference)
     if addition == "sbom":
-        sboms = queries.accessories_of(conn, place.repository_id, [row["digest"]])
+        sboms = queries.accessories_of(conn, [row["id"]])
         last = [each for each in sboms if kinds.accessory_type(each["artifact_type"]) == "sbom.harbor"]
         if not last:
             raise NoAddition("sbom")

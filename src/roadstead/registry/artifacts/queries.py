@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from sqlalchemy import (
     JSON,
+    BindParameter,
     ColumnElement,
     Connection,
     RowMapping,
@@ -16,6 +18,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    func,
     or_,
     select,
     tuple_,
@@ -24,13 +27,14 @@ from sqlalchemy import (
 
 from roadstead.db.insert import insert_ignore
 from roadstead.db.list_requests import Clause, ListRequest, take
-from roadstead.db.listing import Field, page_of
+from roadstead.db.listing import Field, matching, page_of
 from roadstead.db.statements import PreparedStatement
 from roadstead.db.tables import ArtifactLabel, Label
 from roadstead.errors import RequestInvalid
 from roadstead.oci.media_types import INDEXES
 from roadstead.registry.artifacts.kinds import has_type
 from roadstead.registry.blobs.queries import BLOBS, LINKS, MANIFESTS, REFERENCES
+from roadstead.registry.repositories import REPOSITORIES
 from roadstead.registry.tags.queries import TAGS
 
 LABELS = cast("Table", Label.__table__)
@@ -65,10 +69,13 @@ _FIELDS = {
     "pull_time": Field(MANIFESTS.c.pulled_at, "time"),
     "pull_count": Field(MANIFESTS.c.pull_count, "number"),
 }
+# The condition that a column names one of the repositories that a list is of.
+Within = Callable[[ColumnElement[Any]], ColumnElement[bool]]
+_NEWEST = (MANIFESTS.c.pushed_at.desc(), MANIFESTS.c.id.desc())
 _TAGGED = exists().where(TAGS.c.manifest_id == MANIFESTS.c.id).correlate(MANIFESTS)
 
 
-def listed(in_repository: Any) -> ColumnElement[bool]:
+def listed(in_repository: Within) -> ColumnElement[bool]:
     """What lists show of manifests: those with a tag, or that are nobody's child; and never accessories.
 
     `in_repository(column)` is the condition that a manifest is in the repositories that the list is of.
@@ -97,20 +104,57 @@ def listed(in_repository: Any) -> ColumnElement[bool]:
     )
 
 
+def of_repository(repository_id: int) -> Within:
+    return lambda column: column == repository_id
+
+
+def of_project(project_id: int, repositories: Sequence[int] | None) -> Within:
+    """All of the project's repositories, or only these of them."""
+    inside = select(REPOSITORIES.c.id).where(REPOSITORIES.c.project_id == project_id)
+    if repositories is not None:
+        # Written out: there may be more of them than a statement has parameters.
+        ids: BindParameter[Any] = bindparam(None, list(repositories), expanding=True, literal_execute=True)
+        inside = inside.where(REPOSITORIES.c.id.in_(ids))
+    return lambda column: column.in_(inside)
+
+
 def artifacts_page(
-    conn: Connection, repository_id: int, request: ListRequest
+    conn: Connection, within: Within, request: ListRequest, *, latest: bool = False
 ) -> tuple[list[RowMapping], int]:
-    """The artifacts of a repository, those pushed last first.  Raises `RequestInvalid`."""
-    statement, rest = _chosen(repository_id, request)
-    default = [MANIFESTS.c.pushed_at.desc(), MANIFESTS.c.id.desc()]
-    return page_of(conn, statement, rest, _FIELDS, default=default)
+    """The artifacts of some repositories, those pushed last first.  Raises `RequestInvalid`.
+
+    `latest`: of those that the request asks for, the last in each repository.
+    """
+    statement, rest = _chosen(within, request)
+    if latest:
+        _check_one_kind(request)
+        statement, rest = _latest(statement, rest), replace(rest, clauses=())
+    return page_of(conn, statement, rest, _FIELDS, default=_NEWEST)
 
 
-def _chosen(repository_id: int, request: ListRequest) -> tuple[Select[*tuple[Any, ...]], ListRequest]:
+def _check_one_kind(request: ListRequest) -> None:
+    if len([clause for clause in request.clauses if clause.key in {"media_type", "artifact_type"}]) != 1:
+        raise RequestInvalid(
+            "latest_in_repository needs either media_type or artifact_type in q",
+            remedy="write q=media_type=application/…, or leave latest_in_repository out",
+        )
+
+
+def _latest(statement: Select[*tuple[Any, ...]], request: ListRequest) -> Select[*tuple[Any, ...]]:
+    number = func.row_number().over(partition_by=MANIFESTS.c.repository_id, order_by=_NEWEST)
+    numbered = (
+        matching(statement, request, _FIELDS)
+        .with_only_columns(MANIFESTS.c.id, number.label("number"))
+        .subquery("numbered")
+    )
+    return select(*SHOWN).where(MANIFESTS.c.id.in_(select(numbered.c.id).where(numbered.c.number == 1)))
+
+
+def _chosen(within: Within, request: ListRequest) -> tuple[Select[*tuple[Any, ...]], ListRequest]:
     rest, taken = take(request, "tags", "labels", "base", "type", "media_type")
-    statement: Select[*tuple[Any, ...]] = select(*SHOWN).where(MANIFESTS.c.repository_id == repository_id)
+    statement: Select[*tuple[Any, ...]] = select(*SHOWN).where(within(MANIFESTS.c.repository_id))
     if "base" not in taken:
-        statement = statement.where(listed(lambda column: column == repository_id))
+        statement = statement.where(listed(within))
     elif taken["base"].values != ("*",):
         raise RequestInvalid("base is good for '*' only", remedy="write base=*, or leave it out")
     if "tags" in taken:
@@ -185,6 +229,7 @@ _LABELS_OF = (
 )
 _ACCESSORIES_OF = (
     select(
+        _SUBJECTS.c.id.label("subject_id"),
         MANIFESTS.c.id,
         MANIFESTS.c.digest,
         MANIFESTS.c.artifact_type,
@@ -194,21 +239,26 @@ _ACCESSORIES_OF = (
         MANIFESTS.c.pushed_at,
         MANIFESTS.c.details,
     )
-    .where(
-        MANIFESTS.c.repository_id == bindparam("repository_id"),
-        MANIFESTS.c.subject_digest.in_(bindparam("digests", expanding=True)),
+    .join(
+        _SUBJECTS,
+        (_SUBJECTS.c.repository_id == MANIFESTS.c.repository_id)
+        & (_SUBJECTS.c.digest == MANIFESTS.c.subject_digest),
     )
+    .where(_SUBJECTS.c.id.in_(bindparam("ids", expanding=True)))
     .order_by(MANIFESTS.c.id)
     .limit(MOST_ACCESSORIES)
 )
 _CHILDREN_OF = (
     select(REFERENCES.c.manifest_id, MANIFESTS.c.id, MANIFESTS.c.digest)
+    .join(_PARENTS, _PARENTS.c.id == REFERENCES.c.manifest_id)
     .join(
         MANIFESTS,
-        (MANIFESTS.c.digest == REFERENCES.c.digest)
-        & (MANIFESTS.c.repository_id == bindparam("repository_id")),
+        (MANIFESTS.c.digest == REFERENCES.c.digest) & (MANIFESTS.c.repository_id == _PARENTS.c.repository_id),
     )
     .where(REFERENCES.c.manifest_id.in_(bindparam("ids", expanding=True)), REFERENCES.c.kind == "manifest")
+)
+_PATHS_OF = select(REPOSITORIES.c.id, REPOSITORIES.c.path).where(
+    REPOSITORIES.c.id.in_(bindparam("ids", expanding=True))
 )
 
 
@@ -221,15 +271,19 @@ def labels_of(conn: Connection, manifests: Sequence[int]) -> Sequence[RowMapping
     return conn.execute(_LABELS_OF, {"ids": list(manifests)}).mappings().all()
 
 
-def accessories_of(conn: Connection, repository_id: int, digests: Sequence[str]) -> Sequence[RowMapping]:
-    values = {"repository_id": repository_id, "digests": list(digests)}
-    return conn.execute(_ACCESSORIES_OF, values).mappings().all()
+def accessories_of(conn: Connection, manifests: Sequence[int]) -> Sequence[RowMapping]:
+    """What refers to these manifests, each in its own repository."""
+    return conn.execute(_ACCESSORIES_OF, {"ids": list(manifests)}).mappings().all()
 
 
-def children_of(conn: Connection, repository_id: int, manifests: Sequence[int]) -> Sequence[RowMapping]:
-    """`(manifest_id, id, digest)` of the children that the repository holds of these indexes."""
-    values = {"repository_id": repository_id, "ids": list(manifests)}
-    return conn.execute(_CHILDREN_OF, values).mappings().all()
+def children_of(conn: Connection, manifests: Sequence[int]) -> Sequence[RowMapping]:
+    """`(manifest_id, id, digest)` of the children of these indexes that are in the repositories of theirs."""
+    return conn.execute(_CHILDREN_OF, {"ids": list(manifests)}).mappings().all()
+
+
+def paths_of(conn: Connection, repositories: Sequence[int]) -> Mapping[int, str]:
+    rows = conn.execute(_PATHS_OF, {"ids": list(repositories)})
+    return {row.id: row.path for row in rows}
 
 
 _ACCESSORY_FIELDS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, RowMapping
 
@@ -14,6 +14,9 @@ from roadstead.events.outbox import record
 from roadstead.identity.principals import Principal
 from roadstead.oci.digests import Digest
 from roadstead.oci.names import RepositoryName, Tag
+from roadstead.projects.access import SignInNeeded
+from roadstead.projects.authority import ProjectAccess, ProjectReference
+from roadstead.projects.roles import Permission
 from roadstead.registry.artifacts import queries
 from roadstead.registry.artifacts.describing import Describer
 from roadstead.registry.artifacts.views import (
@@ -25,11 +28,16 @@ from roadstead.registry.artifacts.views import (
     accessory,
     assemble,
 )
-from roadstead.registry.directory.service import FoundRepository, RepositoryDirectory
+from roadstead.registry.directory.service import (
+    FoundRepository,
+    RepositoryDirectory,
+    matching_repositories,
+)
 from roadstead.registry.manifests.service import Manifests
 from roadstead.telemetry.clock import Clock, now_ms
 
 LABELLED, UNLABELLED = "artifact.labelled", "artifact.unlabelled"
+_LIST: Permission = "artifact:list"
 # Accessories, and theirs, that go with an artifact.
 MOST_ACCESSORIES = 10_000
 
@@ -75,8 +83,30 @@ class Artifacts:
         self, principal: Principal, project: str, path: str, request: ListRequest, wanted: Wanted
     ) -> tuple[Sequence[ArtifactView], int]:
         """The artifacts that have a tag or stand alone; with `base=*` in `q`, all that there are."""
-        found = await self._repositories.find(principal, project, path, "artifact:list")
+        found = await self._repositories.find(principal, project, path, _LIST)
         views, total = await self._database.read(self._page, place_of(found), request, wanted)
+        await self._describe(views)
+        return views, total
+
+    async def in_project(
+        self,
+        principal: Principal,
+        project: ProjectReference,
+        request: ListRequest,
+        wanted: Wanted,
+        *,
+        latest: bool = False,
+    ) -> tuple[Sequence[ArtifactView], int]:
+        """The same of all repositories of a project, or of those that the caller may see.
+
+        `latest`: only the last in each; the request says of which type.  Raises `RequestInvalid` if it does not.
+        """
+        if principal.anonymous:
+            raise SignInNeeded("authentication required", remedy="sign in")
+        access = await self._repositories.somewhere(principal, project, _LIST)
+        views, total = await self._database.read(
+            self._page_of_project, access, request, wanted, latest=latest
+        )
         await self._describe(views)
         return views, total
 
@@ -117,12 +147,37 @@ class Artifacts:
     def _page(
         self, conn: Connection, place: Place, request: ListRequest, wanted: Wanted
     ) -> tuple[list[ArtifactView], int]:
-        rows, total = queries.artifacts_page(conn, place.repository_id, request)
-        return assemble(conn, place, rows, wanted, self._immutability), total
+        rows, total = queries.artifacts_page(conn, queries.of_repository(place.repository_id), request)
+        return self._views(conn, place.project_id, {place.repository_id: place.name}, rows, wanted), total
+
+    def _page_of_project(
+        self,
+        conn: Connection,
+        access: ProjectAccess,
+        request: ListRequest,
+        wanted: Wanted,
+        *,
+        latest: bool,
+    ) -> tuple[list[ArtifactView], int]:
+        within = queries.of_project(access.id, matching_repositories(conn, access, _LIST))
+        rows, total = queries.artifacts_page(conn, within, request, latest=latest)
+        paths = queries.paths_of(conn, list({row["repository_id"] for row in rows}))
+        names = {each: self._repositories.name(access, path) for each, path in paths.items()}
+        return self._views(conn, access.id, names, rows, wanted), total
 
     def _one(self, conn: Connection, place: Place, reference: Reference, wanted: Wanted) -> ArtifactView:
         row = existing(conn, place, reference)
-        return assemble(conn, place, [row], wanted, self._immutability)[0]
+        return self._views(conn, place.project_id, {place.repository_id: place.name}, [row], wanted)[0]
+
+    def _views(
+        self,
+        conn: Connection,
+        project_id: int,
+        names: Mapping[int, RepositoryName],
+        rows: Sequence[RowMapping],
+        wanted: Wanted,
+    ) -> list[ArtifactView]:
+        return assemble(conn, project_id, names, rows, wanted, immutability=self._immutability)
 
     async def _describe(self, views: Sequence[ArtifactView]) -> None:
         """Look into those that nobody has looked into yet."""
@@ -134,7 +189,8 @@ class Artifacts:
     # ── changing ────────────────────────────────────────────────────────────────────────────────────────
 
     def _delete(self, conn: Connection, principal: Principal, place: Place, reference: Reference) -> None:
-        digest = existing(conn, place, reference)["digest"]
+        subject = existing(conn, place, reference)
+        digest = subject["digest"]
         if queries.is_child(conn, place.repository_id, digest):
             raise Precondition(
                 "the deleting artifact is referenced by others",
@@ -142,7 +198,7 @@ class Artifacts:
                 digest=digest,
             )
         # What refers to something goes before it.
-        for each in reversed(_with_accessories(conn, place, digest)):
+        for each in reversed(_with_accessories(conn, subject)):
             self._manifests.delete_manifest(conn, principal, place.project_id, place.name, Digest.parse(each))
 
     def _add_label(
@@ -217,11 +273,12 @@ def _accessories(
     return [accessory(row, subject["id"]) for row in rows], total
 
 
-def _with_accessories(conn: Connection, place: Place, digest: str) -> list[str]:
-    """The digest, then of what refers to it, then of what refers to that."""
-    found, fresh = {digest: None}, [digest]
+def _with_accessories(conn: Connection, subject: RowMapping) -> list[str]:
+    """Its digest, then of what refers to it, then of what refers to that."""
+    found: dict[int, str] = {subject["id"]: subject["digest"]}
+    fresh = dict(found)
     while fresh and len(found) < MOST_ACCESSORIES:
-        rows = queries.accessories_of(conn, place.repository_id, fresh)
-        fresh = [row["digest"] for row in rows if row["digest"] not in found]
-        found.update(dict.fromkeys(fresh))
-    return list(found)
+        rows = queries.accessories_of(conn, list(fresh))
+        fresh = {row["id"]: row["digest"] for row in rows if row["id"] not in found}
+        found.update(fresh)
+    return list(found.values())

@@ -16,8 +16,8 @@ Row = Mapping[str, Any]
 
 
 class Immutability(Protocol):
-    def covers(self, conn: Connection, project_id: int, repository_id: int) -> Callable[[str], bool]:
-        """Which of the repository's tags are immutable."""
+    def covers(self, conn: Connection, project_id: int) -> Callable[[str], Callable[[str], bool]]:
+        """By the path of a repository of the project, which of its tags are immutable."""
         ...
 
 
@@ -69,29 +69,42 @@ class ArtifactView:
 
 
 def assemble(
-    conn: Connection, place: Place, rows: Sequence[RowMapping], wanted: Wanted, immutability: Immutability
+    conn: Connection,
+    project_id: int,
+    names: Mapping[int, RepositoryName],
+    rows: Sequence[RowMapping],
+    wanted: Wanted,
+    *,
+    immutability: Immutability,
 ) -> list[ArtifactView]:
-    """The views of one page; always so many statements, whatever is on it."""
+    """The views of one page; always so many statements, whatever is on it.
+
+    `names` are those of the repositories, by their ids.
+    """
+    places = {each: Place(project_id, each, name) for each, name in names.items()}
     views = {
-        row["id"]: ArtifactView(dict(row), place, dict(row["details"] or {}), row["total_size"])
+        row["id"]: ArtifactView(
+            dict(row), places[row["repository_id"]], dict(row["details"] or {}), row["total_size"]
+        )
         for row in rows
     }
     ids = list(views)
-    for child in queries.children_of(conn, place.repository_id, ids):
+    for child in queries.children_of(conn, ids):
         views[child["manifest_id"]].children[child["digest"]] = child["id"]
     if wanted.tags:
         _add_tags(conn, views, ids)
         if wanted.immutable:
-            covers = immutability.covers(conn, place.project_id, place.repository_id)
+            covers = immutability.covers(conn, project_id)
+            of_place = {each: covers(name.path) for each, name in names.items()}
             for view in views.values():
-                view.immutable = covers
+                view.immutable = of_place[view.place.repository_id]
     if wanted.labels:
         for view in views.values():
             view.labels = []
         for label in queries.labels_of(conn, ids):
             _of(views[label["manifest_id"]].labels).append(dict(label))
     if wanted.accessories:
-        _add_accessories(conn, place, views)
+        _add_accessories(conn, views, ids)
     return list(views.values())
 
 
@@ -102,13 +115,12 @@ def _add_tags(conn: Connection, views: Mapping[int, ArtifactView], ids: Sequence
         _of(views[tag["manifest_id"]].tags).append(dict(tag))
 
 
-def _add_accessories(conn: Connection, place: Place, views: Mapping[int, ArtifactView]) -> None:
-    by_digest = {view.row["digest"]: view for view in views.values()}
+def _add_accessories(conn: Connection, views: Mapping[int, ArtifactView], ids: Sequence[int]) -> None:
     for view in views.values():
         view.accessories = []
-    for row in queries.accessories_of(conn, place.repository_id, list(by_digest)):
-        subject = by_digest[row["subject_digest"]]
-        _of(subject.accessories).append(accessory(row, subject.row["id"]))
+    for row in queries.accessories_of(conn, ids):
+        subject = row["subject_id"]
+        _of(views[subject].accessories).append(accessory(row, subject))
 
 
 def accessory(row: RowMapping, subject_id: int) -> Row:

@@ -110,6 +110,14 @@ def beginning_with(prefixes: Sequence[str]) -> Condition:
     return or_(*each) if all(prefixes) and each else literal(True)
 
 
+def paths_beginning_with(conn: Connection, project_id: int, prefixes: Sequence[str]) -> list[tuple[int, str]]:
+    """`(id, path)` of the project's repositories whose paths begin with one of these."""
+    statement = select(REPOSITORIES.c.id, REPOSITORIES.c.path).where(
+        REPOSITORIES.c.project_id == project_id, beginning_with(prefixes)
+    )
+    return [(row.id, row.path) for row in conn.execute(statement)]
+
+
 def artifact_counts(conn: Connection, repositories: Sequence[int]) -> Mapping[int, int]:
     """How many artifacts each of these has, as a list of them would show."""
     ids = list(repositories)

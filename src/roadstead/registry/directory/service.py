@@ -15,7 +15,7 @@ from roadstead.errors import NotFound, RoadsteadError
 from roadstead.identity.principals import Principal
 from roadstead.oci.names import RepositoryName
 from roadstead.projects.access import PROJECTS, check_address
-from roadstead.projects.authority import Authority, ProjectAccess
+from roadstead.projects.authority import Authority, ProjectAccess, ProjectReference
 from roadstead.projects.roles import PULL, Permission
 from roadstead.projects.service import Projects
 from roadstead.projects.visibility import LISTS_ALL, LISTS_SOME, closed_to
@@ -90,11 +90,27 @@ class RepositoryDirectory:
     ) -> FoundRepository:
         """The repository, if it is there and the caller may do that in it.  Raises as `Authority.project` does."""
         access = await self._authority.project(principal, project, permission, path=path)
-        name = self._projects.name(f"{access.name}/{path}")
+        name = self.name(access, path)
         row = await self._database.read(queries.repository, access.id, path)
         if row is None:
             raise NoRepository(name.full)
         return FoundRepository(row["id"], name, access)
+
+    async def somewhere(
+        self, principal: Principal, project: ProjectReference, permission: Permission
+    ) -> ProjectAccess:
+        """The project, if the caller may do that in it, or in what repositories a pattern names.
+
+        Raises as `Authority.project` does.
+        """
+        access = await self._authority.reach(principal, project)
+        if access is None or not (access.may(permission) or _prefixes(access, permission)):
+            # Says what is missing.
+            return await self._authority.project(principal, project, permission)
+        return access
+
+    def name(self, access: ProjectAccess, path: str) -> RepositoryName:
+        return self._projects.name(f"{access.name}/{path}")
 
     # ── lists ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -106,7 +122,7 @@ class RepositoryDirectory:
         here = REPOSITORIES.c.project_id == access.id
         if access.may(_LIST):
             return await self._database.read(_page, request, here, values={})
-        prefixes = _prefixes(access)
+        prefixes = _prefixes(access, _LIST)
         if not prefixes:
             # Nobody's pattern: says what is missing.
             await self._authority.project(principal, project, _LIST)
@@ -263,11 +279,21 @@ def _counted(conn: Connection, rows: Sequence[RowMapping]) -> list[RepositoryInf
     ]
 
 
-def _prefixes(access: ProjectAccess) -> list[str]:
-    """What the names of repositories begin with, for which a pattern gives the right to list."""
+def matching_repositories(
+    conn: Connection, access: ProjectAccess, permission: Permission
+) -> list[int] | None:
+    """The ids of the repositories of a project in which the caller may do that; None: in all of them."""
+    if access.may(permission):
+        return None
+    paths = queries.paths_beginning_with(conn, access.id, _prefixes(access, permission))
+    return [each for each, path in paths if access.may(permission, path=path)]
+
+
+def _prefixes(access: ProjectAccess, permission: Permission) -> list[str]:
+    """What the names of repositories begin with, for which a pattern gives the permission."""
     found = []
     for grant in access.standing.limited:
-        if grant.repositories is not None and _LIST in grant.permissions:
+        if grant.repositories is not None and permission in grant.permissions:
             literal = _LITERAL.match(grant.repositories.text)
             found.append(literal[0] if literal else "")
     return found

@@ -136,7 +136,7 @@ class TagEditor:
         rows, total = history.tags_page(conn, artifact["id"], place.repository_id, request)
         covers: Callable[[str], bool] | None = None
         if immutable:
-            covers = self._immutability.covers(conn, place.project_id, place.repository_id)
+            covers = self._immutability.covers(conn, place.project_id)(place.name.path)
         return [TagView(dict(row), artifact, covers(row["name"]) if covers else None) for row in rows], total
 
     def _put(
