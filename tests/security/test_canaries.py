@@ -285,7 +285,10 @@ def every_operation(run: Run, ids: Mapping[str, object]) -> None:
     }
     for path, operations in document["paths"].items():
         target = re.sub(r"{(\w+)}", lambda found: str(values.get(found[1], 999)), path)
-        for method in operations:
+        for method, operation in operations.items():
+            if "501" in operation["responses"] and "201" not in operation["responses"]:
+                # It reads nothing of what is sent.
+                continue
             if method == "get":
                 run.ask("GET", target, params={"q": f"name=~{run.canaries.known['user'][:5]}"})
                 run.ask("GET", target)
@@ -329,12 +332,12 @@ def command_line(run: Run) -> None:
     generated = run.cli("user", "create", "tit", "--generate-password", "--output", "json", shows=True)
     canaries.keep("generated", json.loads(generated)["password"])
     secret = run.folder / "robot.secret"
-    words = ["--project", "canary", "--allow", "pull", "--secret-file", str(secret)]
-    run.cli("robot", "create", "deploy", *words)
+    given = ["--project", "canary", "--allow", "pull", "--secret-file", str(secret)]
+    run.cli("robot", "create", "deploy", *given)
     assert secret.stat().st_mode & 0o077 == 0
     canaries.keep("robot by command", secret.read_text().strip())
-    for command in ("user", "robot", "project", "session", "issuer"):
-        run.cli(command, "list", *(["wren"] if command == "session" else []))
+    for words in (["user", "list"], ["robot", "list"], ["session", "list", "wren"]):
+        run.cli(*words)
     run.cli("config", "show")
     login = ["login", run.registry.url, "--username", ADMIN, "--password-stdin"]
     run.cli(*login, stdin=canaries.known["administrator"] + "\n")
