@@ -220,7 +220,9 @@ async def request_for(row: Row, stage: Stage, who: Somebody) -> Request:
         value = quote(str(await maker(stage, who)), safe=":")
         values[name] = quote(value, safe=":") if name == "repository_name" else value
     target = re.sub(r"{(\w+)(?::\w+)?}", lambda found: values[found[1]], row.path)
-    target += row.query.format(place=who.place, path=quote(who.path, safe=""))
+    if row.query:
+        number = await stage.project_id(who.place)
+        target += row.query.format(place=who.place, path=quote(who.path, safe=""), project=number)
     body = await row.body(stage, who) if callable(row.body) else row.body
     return Request(target, b"" if body is None else json.dumps(body).encode())
 
@@ -487,6 +489,7 @@ ROWS += [
         body=new_global_label,
         variant="of the registry",
     ),
+    Row("GET", f"{API}/labels", project("label:list"), query="?scope=p&project_id={project}"),
     Row("POST", f"{API}/labels", project("label:create"), ok=201, body=new_project_label),
 ]
 for _maker, _need, _variant in (
@@ -534,6 +537,7 @@ for _maker, _need, _new, _same, _variant in (
     ]
 ROWS += [
     Row("GET", f"{API}/robots", system("robot:list")),
+    Row("GET", f"{API}/robots", project("robot:list"), query="?q=Level%3Dproject,ProjectID%3D{project}"),
     # ── roles ──
     Row("GET", f"{API}/roles", SIGN_IN),
     Row("GET", f"{API}/roles/{{role_id}}", SIGN_IN),

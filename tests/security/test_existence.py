@@ -160,10 +160,10 @@ async def test_A14_the_number_of_a_private_project_is_as_one_that_is_not_there(
     number = await stage.project_id(HIDDEN)
     found = []
     for row in _rows(stage):
-        if "{project_name_or_id}" in row.path:
+        if "{project_name_or_id}" in row.path or "{project}" in row.query:
             named = await request_for(row, stage, OWNER)
             there = Request(named.target.replace(HIDDEN, str(number)), named.body)
-            nowhere = Request(named.target.replace(HIDDEN, str(NO_ID)), named.body)
+            nowhere = Request(there.target.replace(str(number), str(NO_ID)), named.body)
             found += await compared(stage, monkeypatch, row, there, nowhere)
     assert not found, "\n".join(["", *found])
 

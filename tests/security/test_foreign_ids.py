@@ -346,6 +346,9 @@ async def test_R10_a_list_is_filtered_and_sorted_by_what_it_shows_and_nothing_el
             continue
         shown = (names_in(operation["responses"]["200"], document) - SECRET) | OFFERED.get(row.path, set())
         target = (await request_for(replace(row, query=""), stage, ROOT)).target
+        if "{project}" in row.query:
+            # The same list as the row's without it.
+            continue
         more = row.query.replace("?", "&")
         whole = await stage.registry.root.get(f"{target}?{more}")
         for key in [*COLUMNS, *RELATIONS]:
