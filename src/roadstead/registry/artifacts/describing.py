@@ -26,8 +26,8 @@ from roadstead.registry.repositories import repository_id
 from roadstead.storage.protocol import BlobStore
 
 # In hand at once, of manifests and of configs: the rest is looked into another time.
-MOST_BYTES = 16 * 1024 * 1024
-AT_ONCE = 2
+MOST_BYTES = 6 * 1024 * 1024
+AT_ONCE = 1
 # Smaller configs are read where they are: a thread would cost more.
 READ_INLINE = 8 * 1024
 # Indexes of indexes.
