@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, assume, settings
+from hypothesis import assume
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.quota.exactness import charges_are_exact
 from tests.quota.limits import fold, limit
 from tests.registry.actors import Document, digest_of, encoded, image_of
+from tests.registry.machines import empty, run_machine
 from tests.registry.registries import Registry, open_registry, settings_of
-from tests.registry.test_model import empty
 
 T = TypeVar("T")
 
@@ -209,24 +209,20 @@ class QuotaMachine(RuleBasedStateMachine):
             assert found <= self.kept(project) + sum(len(held) + 3000 // 64 for held in under_way)
 
 
-def check(machine: type[QuotaMachine]) -> None:
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=EXAMPLES,
-            stateful_step_count=STEPS,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-
-
 @pytest.mark.timeout(3600 if EXAMPLES > 50 else 600)
 def test_charges_are_exact_whatever_happens_on_sqlite(sqlite_template: Path) -> None:
-    check(type("OnSqlite", (QuotaMachine,), {"url": "", "template": sqlite_template}))
+    run_machine(
+        type("OnSqlite", (QuotaMachine,), {"url": "", "template": sqlite_template}),
+        examples=EXAMPLES,
+        steps=STEPS,
+    )
 
 
 @pytest.mark.postgres
 @pytest.mark.timeout(3600 if EXAMPLES > 50 else 600)
 def test_charges_are_exact_whatever_happens_on_postgresql(shared_postgres: str) -> None:
-    check(type("OnPostgresql", (QuotaMachine,), {"url": shared_postgres, "template": None}))
+    run_machine(
+        type("OnPostgresql", (QuotaMachine,), {"url": shared_postgres, "template": None}),
+        examples=EXAMPLES,
+        steps=STEPS,
+    )

@@ -8,12 +8,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-import psycopg
 import pytest
-from psycopg import sql
+from tests.registry.machines import empty
 from tests.registry.registries import Registry, open_registry, settings_of
 
-from roadstead.db.tables import Base
 from roadstead.testing.postgres import PostgresServer
 
 Opener = Callable[..., AbstractAsyncContextManager[Registry]]
@@ -29,13 +27,7 @@ def shared_postgres(postgres_server: PostgresServer, postgres_template: str) -> 
 
 @pytest.fixture
 def postgres_url(shared_postgres: str) -> str:
-    with psycopg.connect(shared_postgres, autocommit=True) as connection:
-        # No foreign keys to mind.
-        connection.execute("SET session_replication_role = replica")
-        for table in Base.metadata.tables:
-            # The roles that are built in came with the schema.
-            kept = sql.SQL(" WHERE id >= 100" if table == "roles" else "")
-            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)) + kept)
+    empty(shared_postgres)
     return shared_postgres
 
 

@@ -12,16 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-import psycopg
 import pytest
-from hypothesis import HealthCheck, assume, settings
+from hypothesis import assume
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from psycopg import sql
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.registry.actors import Actor, Document, digest_of, encoded, image_of
+from tests.registry.machines import empty, run_machine
 from tests.registry.registries import Registry, open_registry, settings_of
-
-from roadstead.db.tables import Base
 
 T = TypeVar("T")
 
@@ -322,33 +319,20 @@ class RegistryMachine(RuleBasedStateMachine):
         assert {digest for (digest,) in rows} == used
 
 
-def empty(url: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("SET session_replication_role = replica")
-        for table in Base.metadata.tables:
-            # The roles that are built in came with the schema.
-            kept = sql.SQL(" WHERE id >= 100" if table == "roles" else "")
-            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)) + kept)
-
-
-def check(machine: type[RegistryMachine]) -> None:
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=EXAMPLES,
-            stateful_step_count=STEPS,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-
-
 @pytest.mark.timeout(3600 if EXAMPLES > 50 else 120)
 def test_the_registry_is_what_the_model_says_on_sqlite(sqlite_template: Path) -> None:
-    check(type("OnSqlite", (RegistryMachine,), {"url": "", "template": sqlite_template}))
+    run_machine(
+        type("OnSqlite", (RegistryMachine,), {"url": "", "template": sqlite_template}),
+        examples=EXAMPLES,
+        steps=STEPS,
+    )
 
 
 @pytest.mark.postgres
 @pytest.mark.timeout(3600 if EXAMPLES > 50 else 120)
 def test_the_registry_is_what_the_model_says_on_postgresql(shared_postgres: str) -> None:
-    check(type("OnPostgresql", (RegistryMachine,), {"url": shared_postgres, "template": None}))
+    run_machine(
+        type("OnPostgresql", (RegistryMachine,), {"url": shared_postgres, "template": None}),
+        examples=EXAMPLES,
+        steps=STEPS,
+    )

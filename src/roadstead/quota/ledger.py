@@ -207,15 +207,6 @@ def charge_blob(
     bill.settle()
 
 
-def charge_manifest(
-    conn: Connection, project_id: int, repository_id: int, size: int, *, hold: Hold | None = None
-) -> None:
-    """A `Bill` of one manifest."""
-    bill = Bill(conn, project_id, repository_id, hold=hold)
-    bill.manifest(size)
-    bill.settle()
-
-
 # ── giving back ─────────────────────────────────────────────────────────────────────────────────────────
 
 _PROJECT = PreparedStatement(

@@ -85,10 +85,6 @@ def robot_with_id(conn: Connection, robot_id: int) -> StoredRobot | None:
     return next(iter(_read(conn, _SELECT.where(ROBOTS.c.account_id == robot_id))), None)
 
 
-def robot_named(conn: Connection, full_name: str) -> StoredRobot | None:
-    return next(iter(_read(conn, _SELECT.where(USERS.c.username == full_name))), None)
-
-
 def robots_made_by(conn: Connection, robot_id: int) -> Sequence[StoredRobot]:
     return _read(conn, _SELECT.where(ROBOTS.c.creator_id == robot_id))
 
